@@ -26,14 +26,14 @@ enum {
     MLOG_INDEX_ALIGNMENT = 4096,       // the index occupies whole pages at the end of the segment
     MLOG_CHECKSUM_CRC32C = 1,
 };
-#define MLOG_SEGMENT_BYTES_MIN UINT64_C(65536)
-#define MLOG_SEGMENT_BYTES_MAX UINT64_C(4294967296)
-#define MLOG_LAG_NO_STATEMENT UINT32_C(0xFFFFFFFF)
+#define MLOG_SEGMENT_BYTES_MIN 65536ULL
+#define MLOG_SEGMENT_BYTES_MAX 4294967296ULL
+#define MLOG_LAG_NO_STATEMENT 0xFFFFFFFFU
 
 // ---- Segment: header page ------------------------------------------------------------------------------------
 
 // 89 'M' 'L' 'O' 'G' 0D 0A 1A, read as a little-endian integer.
-#define MLOG_SEGMENT_MAGIC UINT64_C(0x1A0A0D474F4C4D89)
+#define MLOG_SEGMENT_MAGIC 0x1A0A0D474F4C4D89ULL
 
 // Immutable, at offset 0. `crc` is CRC32C of bytes 0–123.
 typedef struct mlog_segment_header {
@@ -77,7 +77,7 @@ MLOG_AT(mlog_segment_header, crc, 124);
 // The activation line, in a disk sector of its own: written by the roll that makes the segment active.
 // `crc` is CRC32C of salt, base position, bytes 0–27.
 #define MLOG_ACTIVATION_OFFSET 512
-#define MLOG_ACTIVATION_TAG UINT32_C(0x56544341)   // "ACTV"
+#define MLOG_ACTIVATION_TAG 0x56544341U   // "ACTV"
 typedef struct mlog_activation {
     uint32_t tag;
     uint32_t reserved0;                 // zero
@@ -97,7 +97,7 @@ MLOG_AT(mlog_activation, crc, 28);
 // The seal line, in a disk sector of its own: written behind the end frame. A bad one means "not sealed yet".
 // `crc` is CRC32C of salt, base position, bytes 0–43.
 #define MLOG_SEAL_OFFSET 1024
-#define MLOG_SEAL_TAG UINT32_C(0x4C414553)          // "SEAL"
+#define MLOG_SEAL_TAG 0x4C414553U          // "SEAL"
 typedef struct mlog_seal {
     uint32_t tag;
     uint32_t reserved0;                 // zero
@@ -172,7 +172,7 @@ MLOG_AT(mlog_index_entry, reserved, 24);
 // Two slots, each in a disk sector of its own; the valid one with the higher counter counts.
 // `crc` is CRC32C of the log's UUID, then bytes 0–59.
 enum { MLOG_TAILER_FILE_BYTES = 1024, MLOG_TAILER_SLOT_STRIDE = 512 };
-#define MLOG_TAILER_MAGIC UINT64_C(0x0A524C54474F4C4D)      // "MLOGTLR\n"
+#define MLOG_TAILER_MAGIC 0x0A524C54474F4C4DULL      // "MLOGTLR\n"
 typedef struct mlog_tailer_slot {
     uint64_t magic;
     uint64_t counter;
@@ -194,7 +194,7 @@ MLOG_AT(mlog_tailer_slot, crc, 60);
 // ---- live/control --------------------------------------------------------------------------------------------
 // The running system's state. Never needed to recover data; layout_version guards it, not the format version.
 
-#define MLOG_CONTROL_MAGIC UINT64_C(0x0A4C5443474F4C4D)     // "MLOGCTL\n"
+#define MLOG_CONTROL_MAGIC 0x0A4C5443474F4C4DULL     // "MLOGCTL\n"
 enum {
     MLOG_CONTROL_BYTES = 4096,
     MLOG_CONTROL_LAYOUT = 1,
@@ -249,7 +249,7 @@ typedef struct mlog_control {
     uint8_t  append_mutex[MLOG_MUTEX_BYTES];            // 384: with what each append touches in one cache line
     uint64_t generation;                // 432, atomic
     uint32_t needs_recovery;            // 440, atomic: errno of the repair that failed; 0: none
-    uint32_t reserved4;
+    uint32_t batch_words;               // 444, atomic: 1 while words of a batch may stand behind the tail
     uint64_t mark_tail;                 // 448: position behind the last mark
     uint8_t  reserved5[56];
     mlog_append_slot slot[2];           // 512
@@ -266,6 +266,7 @@ MLOG_AT(mlog_control, flush_mutex, 320);
 MLOG_AT(mlog_control, append_mutex, 384);
 MLOG_AT(mlog_control, generation, 432);
 MLOG_AT(mlog_control, needs_recovery, 440);
+MLOG_AT(mlog_control, batch_words, 444);
 MLOG_AT(mlog_control, mark_tail, 448);
 MLOG_AT(mlog_control, slot, 512);
 

@@ -1,0 +1,149 @@
+internal import Glibc
+internal import SystemPackage
+internal import _CMappedLog
+
+extension Appender {
+    /// The slow half of `begin`: refuses when the log is closed for writing, maps the active segment when another
+    /// process has moved on, and rolls when the segment is full.
+    @inline(never)
+    func makeRoom(_ turn: inout Turn, _ room: UInt64) throws(LogError) {
+        if let failure = writingFailure() { throw failure }
+        try enterSegment(&turn)
+        if !geometry.fits(offset: turn.offset, size: room, isEnd: false) { try roll(&turn) }
+    }
+
+    /// Why nothing may be written any more, or nil.
+    func writingFailure() -> LogError? {
+        let path = segments.log.medium.path
+        let poison = control.poison.load()
+        if poison != 0 {
+            return LogError(
+                .poisoned, file: path, errno: Errno(rawValue: CInt(bitPattern: poison)),
+                advice: "close the log in all processes, mend the disk, then open it again: it recovers")
+        }
+        let repair = control.needsRecovery.load()
+        if repair != 0 {
+            return LogError(
+                .needsRecovery, file: path, errno: Errno(rawValue: CInt(bitPattern: repair)),
+                advice: "close the log in all processes, then open it again: it recovers")
+        }
+        return nil
+    }
+
+    /// Makes the segment that holds the tail this process's active one.
+    func enterSegment(_ turn: inout Turn) throws(LogError) {
+        let base = geometry.base(of: turn.slot.tail)
+        if unsafe active.pointee.base != base {
+            let segment = try segments.segment(base)
+            unsafe active.pointee = ActiveSegment(
+                segment: segment, base: base, start: segment.start, seed: segment.seed, bellOffset: 0)
+        }
+        turn.offset = turn.slot.tail - base
+    }
+
+    /// Ends the active segment and goes on in the next (`spec/protocol.md`, "Roll").
+    private func roll(_ turn: inout Turn) throws(LogError) {
+        let base = unsafe active.pointee.base
+        let next = try segments.prepared(base + geometry.segmentSize)
+        guard let segment = unsafe active.pointee.segment, let line = segment.activation else {
+            throw .damaged(
+                segments.log.medium.segmentPath(base), base + UInt64(MLOG_ACTIVATION_OFFSET),
+                expected: "an activation line", found: "none, or a bad one")
+        }
+        activate(next, after: segment, line, turn.slot)
+        let size = SegmentGeometry.frameHeaderSize
+        control.fillNextSlot(turn.generation, turn.slot.adding(records: 0, size: size, smallest: .max, largest: .min))
+        let frame = unsafe segment.start + Int(turn.offset)
+        let word = FrameWord(kind: .end, length: 0)
+        unsafe complete(frame, word, position: turn.slot.tail, timestamp: LogClock.coarse.read())
+        unsafe commit(word, at: frame)
+        finishRoll(&turn, segment, line)
+        try enterSegment(&turn)
+    }
+
+    /// Writes the activation line. It counts only once the predecessor has its `end` frame, so each roll writes it.
+    private func activate(
+        _ next: Segment, after segment: Segment, _ line: ActivationLine, _ slot: mlog_append_slot
+    ) {
+        next.store(
+            ActivationLine(
+                baseSequence: slot.sequence,
+                largestTimestampBefore: max(line.largestTimestampBefore, slot.largest_timestamp)))
+    }
+
+    /// What follows the `end` word: the seal, and the slot that stands at the start of the next segment.
+    private func finishRoll(_ turn: inout Turn, _ segment: Segment, _ line: ActivationLine) {
+        let slot = turn.slot
+        segment.store(
+            SealLine(
+                endOffset: slot.tail - segment.base, recordCount: slot.sequence &- line.baseSequence,
+                smallestTimestamp: slot.smallest_timestamp, largestTimestamp: slot.largest_timestamp))
+        let next = mlog_append_slot(
+            tail: segment.base + geometry.segmentSize + SegmentGeometry.dataStart, sequence: slot.sequence,
+            smallest_timestamp: .max, largest_timestamp: .min)
+        control.fillNextSlot(turn.generation, next)
+        turn.generation &+= 1
+        control.generation.store(turn.generation)
+        turn.slot = next
+    }
+
+    // MARK: A dead owner
+
+    /// Makes whole what the dead owner of the lock left; the lock is held when this returns.
+    ///
+    /// - Throws: with the lock let go, when the repair fails: then the log needs recovery.
+    @inline(never)
+    func takeOverFromDeadOwner() throws(LogError) {
+        do throws(LogError) {
+            try repairAfterDeath()
+        } catch {
+            control.needsRecovery.store(UInt32(bitPattern: error.errno?.rawValue ?? EIO))
+            mutex.markConsistent()
+            mutex.unlock()
+            throw error
+        }
+        // Last, so that a second death repeats the repair.
+        mutex.markConsistent()
+        wakeAll()
+    }
+
+    /// The word at the tail decides, and nothing else (`spec/protocol.md`, "A dead owner").
+    private func repairAfterDeath() throws(LogError) {
+        let generation = control.generation.load()
+        let slot = control.slot(generation)
+        var turn = Turn(generation: generation, slot: slot, offset: 0)
+        // What this process knows of the active segment may be of its own dead thread's making.
+        unsafe active.pointee.base = ActiveSegment.noBase
+        try enterSegment(&turn)
+        guard let segment = unsafe active.pointee.segment else { return }
+        let word = segment.word(at: turn.offset)
+        if word.rawValue == 0 {
+            try clear(segment, turn.offset, pendingEnd: control.slot(generation &+ 1).tail)
+        } else if word.kind == .end {
+            guard let line = segment.activation else {
+                throw .damaged(
+                    segment.file.path, segment.base + UInt64(MLOG_ACTIVATION_OFFSET),
+                    expected: "an activation line", found: "none, or a bad one")
+            }
+            activate(try segments.prepared(segment.base + geometry.segmentSize), after: segment, line, slot)
+            finishRoll(&turn, segment, line)
+        } else {
+            control.generation.store(generation &+ 1)
+        }
+        control.batchWords.store(0)
+    }
+
+    /// Zeroes what was written but never committed, and the index entries that name it.
+    private func clear(_ segment: Segment, _ offset: UInt64, pendingEnd: UInt64) throws(LogError) {
+        let tail = segment.base + offset
+        guard pendingEnd > tail, pendingEnd <= segment.base + geometry.dataEnd else { return }
+        unsafe memset(segment.start + Int(offset), 0, Int(pendingEnd - tail))
+        let lastBlock = (pendingEnd - segment.base - 1) / SegmentGeometry.blockSize
+        for block in offset / SegmentGeometry.blockSize...lastBlock {
+            if let entry = segment.indexEntry(block: block), entry.offset < offset { continue }
+            segment.clearIndexEntry(block: block)
+        }
+        // Words of a dead batch may be on the disk already, and would come back beside a new batch's first frame.
+        if control.batchWords.load() != 0 { try segment.file.flushData() }
+    }
+}

@@ -1,0 +1,308 @@
+internal import Glibc
+internal import SystemPackage
+internal import _CMappedLog
+
+/// Appends under the one lock that all writers of all processes share (`spec/protocol.md`, "Append").
+///
+/// Safe from any thread. What an append touches is reached through plain pointers: a stored property of a class
+/// would cost an exclusivity check on each access.
+@safe final class Appender: Sendable {
+    let control: ControlBlock
+    let segments: WritableSegments
+    let mutex: RobustMutex
+    let geometry: SegmentGeometry
+    let clock: LogClock
+    private let forkGuard: ForkGuard
+    private let waiters: Waiters
+    private let housekeepingBell: BackgroundThread
+    /// What this process knows of the active segment; only under the append lock.
+    nonisolated(unsafe) let active: UnsafeMutablePointer<ActiveSegment>
+    /// 1: no more appends. 2 in `wantsBell`: the housekeeper sleeps until the next append rings.
+    private nonisolated(unsafe) let flags: UnsafeMutablePointer<Flags>
+
+    @safe struct ActiveSegment {
+        var segment: Segment?
+        /// Far from every position, so that the offset of any tail is out of the segment.
+        var base = Self.noBase
+        static let noBase = UInt64(1) << 63
+        nonisolated(unsafe) var start = unsafe UnsafeMutableRawPointer(bitPattern: 8)!
+        var seed: UInt32 = 0
+        /// The offset in the segment at which the housekeeper is to populate more.
+        var bellOffset: UInt64 = 0
+    }
+
+    struct Flags {
+        var isClosed: UInt32 = 0
+        var wantsBell: UInt32 = 0
+    }
+
+    /// One turn under the lock: the generation, the slot it selects, and what the next is to be.
+    struct Turn {
+        var generation: UInt64
+        var slot: mlog_append_slot
+        /// Of the tail in the active segment.
+        var offset: UInt64
+    }
+
+    init(
+        control: ControlBlock, waiters: Waiters, segments: WritableSegments, bell: BackgroundThread,
+        options: OpenOptions
+    ) throws(LogError) {
+        self.control = control
+        self.waiters = waiters
+        self.segments = segments
+        geometry = segments.log.geometry
+        mutex = control.appendMutex(timeout: options.stallTimeout)
+        clock = options.clock
+        forkGuard = try ForkGuard()
+        housekeepingBell = bell
+        unsafe active = .allocate(capacity: 1)
+        unsafe active.initialize(to: ActiveSegment())
+        unsafe flags = .allocate(capacity: 1)
+        unsafe flags.initialize(to: Flags())
+    }
+
+    deinit {
+        unsafe active.deinitialize(count: 1)
+        unsafe active.deallocate()
+        unsafe flags.deallocate()
+    }
+
+    // MARK: One record
+
+    /// Appends one record. The bytes are copied into the mapping, once.
+    func append(_ payload: UnsafeRawBufferPointer, timestamp: Timestamp?) throws(LogError) -> Appended {
+        let size = FrameWord.frameSize(payload: UInt64(payload.count))
+        guard size <= geometry.largestAppend, payload.count <= geometry.largestPayload else {
+            throw tooLarge(payload.count)
+        }
+        let thread = try unsafe enter()
+        defer { unsafe mlog_thread_leave(thread) }
+        var turn = try begin(room: size)
+        let slot = turn.slot
+        let time = timestamp?.nanosecondsSince1970 ?? clock.read()
+        control.fillNextSlot(turn.generation, slot.adding(records: 1, size: size, smallest: time, largest: time))
+        let frame = unsafe active.pointee.start + Int(turn.offset)
+        if let bytes = payload.baseAddress {
+            unsafe (frame + MLOG_FRAME_HEADER_BYTES).copyMemory(from: bytes, byteCount: payload.count)
+        }
+        let word = FrameWord(kind: .record, length: UInt32(truncatingIfNeeded: payload.count))
+        unsafe complete(frame, word, position: slot.tail, timestamp: time)
+        index(turn.offset, slot)
+        unsafe commit(word, at: frame)
+        finish(&turn, behind: turn.offset + size)
+        return Appended(sequence: slot.sequence, position: slot.tail, end: slot.tail + size)
+    }
+
+    /// Appends one record that the closure writes in place, into at most `capacity` bytes of the mapping.
+    func append(
+        reserving capacity: Int, timestamp: Timestamp?, _ fill: (inout OutputRawSpan) throws -> Void
+    ) throws(LogError) -> Appended {
+        guard capacity >= 0, capacity <= geometry.largestPayload else { throw tooLarge(capacity) }
+        let reserved = FrameWord.frameSize(payload: UInt64(capacity))
+        let thread = try unsafe enter()
+        defer { unsafe mlog_thread_leave(thread) }
+        var turn = try begin(room: reserved)
+        let slot = turn.slot
+        control.fillNextSlot(turn.generation, slot.adding(records: 1, size: reserved, smallest: .max, largest: .min))
+        let frame = unsafe active.pointee.start + Int(turn.offset)
+        let place = unsafe UnsafeMutableRawBufferPointer(start: frame + MLOG_FRAME_HEADER_BYTES, count: capacity)
+        let used: Int
+        do {
+            var output = unsafe OutputRawSpan(buffer: place, initializedCount: 0)
+            try fill(&output)
+            used = unsafe output.finalize(for: place)
+        } catch {
+            unsafe memset(frame, 0, Int(reserved))
+            mutex.unlock()
+            throw LogError(
+                .fillFailed, position: Position(rawValue: slot.tail), underlyingError: error,
+                advice: "mend what the closure reports and append again")
+        }
+        let size = FrameWord.frameSize(payload: UInt64(used))
+        unsafe memset(frame + MLOG_FRAME_HEADER_BYTES + used, 0, Int(reserved) - MLOG_FRAME_HEADER_BYTES - used)
+        let time = timestamp?.nanosecondsSince1970 ?? clock.read()
+        control.fillNextSlot(turn.generation, slot.adding(records: 1, size: size, smallest: time, largest: time))
+        let word = FrameWord(kind: .record, length: UInt32(truncatingIfNeeded: used))
+        unsafe complete(frame, word, position: slot.tail, timestamp: time)
+        index(turn.offset, slot)
+        unsafe commit(word, at: frame)
+        finish(&turn, behind: turn.offset + size)
+        return Appended(sequence: slot.sequence, position: slot.tail, end: slot.tail + size)
+    }
+
+    /// Appends a mark, unless the log's last frame is one or there is none at all; false: nothing to do.
+    func appendMark(ifTailIs tail: UInt64) throws(LogError) -> Bool {
+        let size = SegmentGeometry.frameHeaderSize
+        let thread = try unsafe enter()
+        defer { unsafe mlog_thread_leave(thread) }
+        var turn = try begin(room: size)
+        let slot = turn.slot
+        guard slot.tail == tail, control.markTail.load() != tail, control.durable.load() == tail else {
+            mutex.unlock()
+            return false
+        }
+        control.fillNextSlot(turn.generation, slot.adding(records: 0, size: size, smallest: .max, largest: .min))
+        let frame = unsafe active.pointee.start + Int(turn.offset)
+        let word = FrameWord(kind: .mark, length: 0)
+        unsafe complete(frame, word, position: slot.tail, timestamp: clock.read())
+        index(turn.offset, slot)
+        control.markTail.store(slot.tail + size)
+        unsafe commit(word, at: frame)
+        finish(&turn, behind: turn.offset + size)
+        return true
+    }
+
+    // MARK: The steps of an append
+
+    /// Marks this thread as inside this log.
+    ///
+    /// - Throws: `reentrant` inside an in-place append of any log, `forked` in a forked child, `closed`.
+    @inline(__always)
+    func enter() throws(LogError) -> UnsafeMutablePointer<mlog_thread_mark> {
+        guard let thread = unsafe mlog_thread() else {
+            throw LogError(.io, found: "no memory for a thread's mark", advice: "free memory and try again")
+        }
+        if unsafe mlog_thread_log(thread) != nil { throw .reentrant }
+        try forkGuard.check()
+        unsafe mlog_thread_enter(thread, Unmanaged.passUnretained(self).toOpaque())
+        if unsafe flags.pointee.isClosed != 0 {
+            unsafe mlog_thread_leave(thread)
+            throw .closed
+        }
+        return unsafe thread
+    }
+
+    /// Takes the lock and makes sure that a frame, or a batch, of this size fits at the tail.
+    @inline(__always)
+    func begin(room: UInt64) throws(LogError) -> Turn {
+        switch try mutex.lock() {
+        case .clean: break
+        case .ownerDied: try takeOverFromDeadOwner()
+        }
+        let generation = control.generation.load()
+        let slot = control.slot(generation)
+        var turn = Turn(generation: generation, slot: slot, offset: slot.tail &- (unsafe active.pointee.base))
+        let isHealthy = control.poison.load() | control.needsRecovery.load() == 0
+        if isHealthy && turn.offset <= geometry.dataEnd
+            && turn.offset &+ room &+ SegmentGeometry.frameHeaderSize <= geometry.dataEnd
+        {
+            return turn
+        }
+        do throws(LogError) {
+            try makeRoom(&turn, room)
+        } catch {
+            mutex.unlock()
+            throw error
+        }
+        return turn
+    }
+
+    /// Everything of a frame but its word; the payload is there already, and the padding is 0 as all behind the tail.
+    @inline(__always)
+    func complete(
+        _ frame: UnsafeMutableRawPointer, _ word: FrameWord, position: UInt64, timestamp: Int64
+    ) {
+        let lag = (position &- control.durable.load()) >> 3
+        unsafe frame.storeBytes(
+            of: lag < UInt64(UInt32.max) ? UInt32(truncatingIfNeeded: lag) : .max, toByteOffset: 12, as: UInt32.self)
+        unsafe frame.storeBytes(of: timestamp, toByteOffset: 16, as: Int64.self)
+        let crc = unsafe mlog_frame_crc(
+            frame, Int(word.frameSize), word.rawValue, position, active.pointee.seed)
+        unsafe frame.storeBytes(of: crc, toByteOffset: 8, as: UInt32.self)
+    }
+
+    /// Writes the index entry if the frame is the first of its block.
+    @inline(__always)
+    func index(_ offset: UInt64, _ slot: mlog_append_slot) {
+        let entry = unsafe active.pointee.start
+            + Int(geometry.dataEnd + offset / SegmentGeometry.blockSize * UInt64(MLOG_INDEX_ENTRY_BYTES))
+        if unsafe entry.load(as: UInt32.self) == 0 { addIndexEntry(offset, slot) }
+    }
+
+    @inline(never)
+    private func addIndexEntry(_ offset: UInt64, _ slot: mlog_append_slot) {
+        unsafe active.pointee.segment?.store(
+            IndexEntry(offset: offset, sequence: slot.sequence, largestTimestampBefore: slot.largest_timestamp))
+    }
+
+    /// Makes a frame visible.
+    @inline(__always)
+    func commit(_ word: FrameWord, at frame: UnsafeMutableRawPointer) {
+        unsafe SharedWord<UInt64>(frame).store(word.rawValue)
+    }
+
+    /// Moves on to the next slot, lets go of the lock, and wakes who waits.
+    @inline(__always)
+    func finish(_ turn: inout Turn, behind offset: UInt64) {
+        control.generation.store(turn.generation &+ 1)
+        let isDue = offset >= (unsafe active.pointee.bellOffset)
+        if isDue { unsafe active.pointee.bellOffset = .max }
+        mutex.unlock()
+        waiters.wake(.committed)
+        if isDue || (unsafe flags.pointee.wantsBell) != 0 { ringHousekeeper() }
+    }
+
+    @inline(never)
+    private func ringHousekeeper() {
+        unsafe flags.pointee.wantsBell = 0
+        housekeepingBell.ring()
+    }
+
+    // MARK: With the housekeeper
+
+    /// From now on the next append rings the bell. Returns once every thread's next append sees it.
+    func askForBell() {
+        unsafe flags.pointee.wantsBell = 1
+        mlog_fence_all_threads()
+    }
+
+    /// An append behind this offset of a segment rings the bell, so that more is populated.
+    func setBell(base: UInt64, offset: UInt64) throws(LogError) {
+        guard case .clean = try mutex.lock() else { return try takeOverAndLetGo() }
+        if unsafe active.pointee.base == base { unsafe active.pointee.bellOffset = offset }
+        mutex.unlock()
+    }
+
+    private func takeOverAndLetGo() throws(LogError) {
+        try takeOverFromDeadOwner()
+        mutex.unlock()
+    }
+
+    /// No append begins any more, and none is under way when this returns.
+    func closeAndDrain() {
+        unsafe flags.pointee.isClosed = 1
+        mlog_fence_all_threads()
+        unsafe mlog_threads_drain(Unmanaged.passUnretained(self).toOpaque())
+    }
+
+    func wakeAll() {
+        waiters.wake(.committed)
+    }
+
+    private func tooLarge(_ byteCount: Int) -> LogError {
+        LogError(
+            .recordTooLarge, file: segments.log.medium.path, expected: "0 to \(geometry.largestPayload) bytes",
+            found: "\(byteCount) bytes", advice: "split the record, or make a log with larger segments")
+    }
+}
+
+extension mlog_append_slot {
+    /// The slot behind an append.
+    @inline(__always)
+    func adding(records: UInt64, size: UInt64, smallest: Int64, largest: Int64) -> mlog_append_slot {
+        mlog_append_slot(
+            tail: tail &+ size, sequence: sequence &+ records, smallest_timestamp: min(smallest_timestamp, smallest),
+            largest_timestamp: max(largest_timestamp, largest))
+    }
+}
+
+extension LogError {
+    static var reentrant: LogError {
+        LogError(.reentrant, advice: "do it after the in-place append has returned")
+    }
+
+    static var closed: LogError {
+        LogError(.closed, advice: "open the log again")
+    }
+}

@@ -1,0 +1,153 @@
+internal import SystemPackage
+internal import _CMappedLog
+
+/// Makes what is committed durable: one flusher at a time across all processes (`spec/protocol.md`, "Sync").
+///
+/// Safe from any thread.
+final class Flusher: Sendable {
+    private let control: ControlBlock
+    private let waiters: Waiters
+    private let segments: WritableSegments
+    private let mutex: RobustMutex
+    private var log: LogPlace { segments.log }
+
+    init(control: ControlBlock, waiters: Waiters, segments: WritableSegments, options: OpenOptions) {
+        self.control = control
+        self.waiters = waiters
+        self.segments = segments
+        // Held for as long as the disk takes; a flush has no bound.
+        mutex = control.flushMutex(timeout: max(options.stallTimeout, .seconds(600)))
+    }
+
+    /// Returns once everything before `target` is durable: at once if it is, by another's flush, or by its own, which
+    /// then covers everything visible.
+    func flush(upTo target: UInt64) throws(LogError) {
+        if control.durable.load() >= target { return }
+        let acquired = try mutex.lock()
+        defer { mutex.unlock() }
+        if case .ownerDied = acquired {
+            try repeatFlushOfDeadOwner()
+            mutex.markConsistent()
+        }
+        try throwIfPoisoned()
+        if control.durable.load() >= target { return }
+        try flush(to: try visibleEnd())
+    }
+
+    /// Flushes sealed segments only, up to the end of the last one.
+    func flushSealed() throws(LogError) {
+        let active = log.geometry.base(of: control.currentSlot().tail)
+        guard log.geometry.base(of: control.durable.load()) < active else { return }
+        let acquired = try mutex.lock()
+        defer { mutex.unlock() }
+        if case .ownerDied = acquired {
+            try repeatFlushOfDeadOwner()
+            mutex.markConsistent()
+        }
+        try throwIfPoisoned()
+        let sealed = try segments.segment(active - log.geometry.segmentSize)
+        guard let seal = sealed.seal else { return }
+        let end = sealed.base + seal.endOffset + SegmentGeometry.frameHeaderSize
+        if control.durable.load() < end { try flush(to: end) }
+    }
+
+    /// The position behind the last visible frame. Of the tail alone this would be a frame short where a writer died
+    /// or stands between its commit and its next step.
+    func visibleEnd() throws(LogError) -> UInt64 {
+        var position = control.currentSlot().tail
+        while true {
+            let base = log.geometry.base(of: position)
+            guard let segment = try segments.existing(base) else { return position }
+            let offset = position - base
+            guard log.geometry.fits(offset: offset, size: SegmentGeometry.frameHeaderSize, isEnd: true) else {
+                return position
+            }
+            let word = segment.word(at: offset)
+            if word.rawValue == 0 || word.misfit(at: offset, in: log.geometry) != nil { return position }
+            position =
+                word.kind == .end
+                ? base + log.geometry.segmentSize + SegmentGeometry.dataStart : position + word.frameSize
+        }
+    }
+
+    // MARK: Under the flusher lock
+
+    private func flush(to goal: UInt64) throws(LogError) {
+        let durable = control.durable.load()
+        let toFlush = try segmentsHolding(durable, goal)
+        control.flushing.store(1)
+        do throws(LogError) {
+            for segment in toFlush { try segment.file.flushData() }
+            if toFlush.count > 1 { try log.medium.flushDirectory() }
+        } catch {
+            // Before `flushing` is cleared, so that no process can miss it; and never retried: after a failed
+            // write-back the cache shows what the disk lacks.
+            let number = error.errno?.rawValue ?? EIO
+            control.poison.store(UInt32(bitPattern: number))
+            control.flushing.store(0)
+            throw LogError(
+                .poisoned, file: error.file, position: Position(rawValue: durable), found: error.found,
+                errno: error.errno,
+                advice: "close the log in all processes, mend the disk, then open it again: it recovers")
+        }
+        control.durable.store(goal)
+        control.flushing.store(0)
+        segments.drop(before: log.geometry.base(of: goal))
+        waiters.wake(.durable)
+    }
+
+    private func segmentsHolding(_ durable: UInt64, _ goal: UInt64) throws(LogError) -> [Segment] {
+        var found: [Segment] = []
+        var base = log.geometry.base(of: durable)
+        while base <= log.geometry.base(of: goal) {
+            found.append(try segments.segment(base))
+            base += log.geometry.segmentSize
+        }
+        return found
+    }
+
+    /// A flusher died. If it was in the middle of a flush, nobody knows whether write-back failed: so every page of
+    /// what isn't durable is made dirty again, is checked to be what was written, and is flushed anew. A failure
+    /// poisons the log like any other.
+    private func repeatFlushOfDeadOwner() throws(LogError) {
+        guard control.flushing.load() != 0, control.poison.load() == 0 else { return }
+        do throws(LogError) {
+            let goal = try visibleEnd()
+            for segment in try segmentsHolding(control.durable.load(), goal) {
+                segment.mapping.populateForWriting(from: 0, byteCount: segment.mapping.byteCount)
+                try checkFrames(of: segment, from: control.durable.load(), to: goal)
+            }
+            try flush(to: goal)
+        } catch {
+            if control.poison.load() == 0 { control.poison.store(UInt32(bitPattern: error.errno?.rawValue ?? EIO)) }
+            control.flushing.store(0)
+            mutex.markConsistent()
+            throw error
+        }
+    }
+
+    /// What the cache holds must be what was written: a page that was evicted after a failed write-back isn't.
+    private func checkFrames(of segment: Segment, from durable: UInt64, to goal: UInt64) throws(LogError) {
+        var offset = max(durable, segment.base + SegmentGeometry.dataStart) - segment.base
+        while segment.base + offset < goal {
+            switch segment.frame(at: offset) {
+            case .frame(let frame) where frame.kind == .end: return
+            case .frame(let frame), .unsupported(let frame, _): offset = frame.end
+            case .empty:
+                throw .damaged(
+                    segment.file.path, segment.base + offset, expected: "a committed frame", found: "nothing")
+            case .bad(let reason):
+                throw .damaged(
+                    segment.file.path, segment.base + offset, expected: "a committed frame", found: reason)
+            }
+        }
+    }
+
+    private func throwIfPoisoned() throws(LogError) {
+        let poison = control.poison.load()
+        guard poison != 0 else { return }
+        throw LogError(
+            .poisoned, file: log.medium.path, errno: Errno(rawValue: CInt(bitPattern: poison)),
+            advice: "close the log in all processes, mend the disk, then open it again: it recovers")
+    }
+}

@@ -1,0 +1,48 @@
+internal import Synchronization
+internal import _CMappedLog
+
+/// The segments that this process has mapped for writing: the active one, the next, and those not durable yet.
+///
+/// Each is opened before this process first appends to it, so that a failed write-back is reported to its descriptor.
+final class WritableSegments: Sendable {
+    let log: LogPlace
+    private let open = Mutex<[UInt64: Segment]>([:])
+
+    init(_ log: LogPlace) {
+        self.log = log
+    }
+
+    /// Maps a published segment, or returns the mapping there is; nil when none of that base is published.
+    func existing(_ base: UInt64) throws(LogError) -> Segment? {
+        if let segment = open.withLock({ $0[base] }) { return segment }
+        guard let file = try log.medium.openSegment(base, writable: true) else { return nil }
+        let segment = try Segment(file, base: base, of: log.identity, writable: true)
+        guard segment.header.mayWrite else { throw log.mustNotWrite(base) }
+        return open.withLock { open in
+            if let other = open[base] { return other }
+            open[base] = segment
+            return segment
+        }
+    }
+
+    /// Maps a segment that must be there.
+    func segment(_ base: UInt64) throws(LogError) -> Segment {
+        guard let segment = try existing(base) else { throw log.missing(base, durable: nil) }
+        return segment
+    }
+
+    /// Maps a segment, which is prepared first if it isn't there.
+    func prepared(_ base: UInt64) throws(LogError) -> Segment {
+        if let segment = try existing(base) { return segment }
+        let header = SegmentHeader(
+            logID: log.id, geometry: log.geometry, base: base, salt: .random(in: .min ... .max))
+        // False means that another process was faster: its segment is as good.
+        _ = try log.medium.publishSegment(base, header: header.encoded(), byteCount: log.geometry.segmentSize)
+        return try segment(base)
+    }
+
+    /// Lets go of segments that nobody here will flush or append to again.
+    func drop(before base: UInt64) {
+        open.withLock { $0 = $0.filter { $0.key >= base } }
+    }
+}

@@ -1,0 +1,187 @@
+internal import Synchronization
+internal import SystemPackage
+internal import _CMappedLog
+
+/// A log open for writing in this process: who is a writer, recovery, and the parts that append, flush and prepare.
+final class Writer: Sendable {
+    let control: ControlBlock
+    let waiters: Waiters
+    let system: SystemIdentity
+    let appender: Appender
+    /// What the open found, where this process was the first writer.
+    let recovery: RecoveryReport?
+    private let place: LogPlace
+    private let lock: WriterLock
+    private let flusher: Flusher
+    private let housekeeper: Housekeeper
+    private let durability: Durability
+    private let recoveryTimeout: Duration
+    private let isClosed = Mutex(false)
+
+    /// Opens for writing (`spec/protocol.md`, "Who is a writer").
+    init(_ place: LogPlace, _ options: OpenOptions) throws(LogError) {
+        let system = try SystemIdentity.current()
+        let lock = try Self.lockGate(place, options.recoveryTimeout)
+        defer { lock.unlockGate() }
+        guard let controlFile = try place.medium.openControl(writable: true),
+            let waitersFile = try place.medium.openWaiters()
+        else { throw LogError.system(.permissionDenied, "open(2)", file: place.medium.path) }
+        let control = try ControlBlock(controlFile, writable: true)
+        let waiters = try Waiters(waitersFile, asWriter: true)
+        if try lock.tryBecomeOnlyWriter() {
+            recovery = try Self.becomeFirstWriter(place, control, system)
+            try lock.shareWriterLock()
+            waiters.wake(.committed)
+        } else {
+            try lock.shareWriterLock()
+            try control.checkCompatibility(with: system)
+            try control.checkReady(path: place.medium.path)
+            recovery = nil
+        }
+        let durability: Durability
+        if let chosen = options.durability { durability = chosen } else {
+            durability = try place.medium.readSettings().durability
+        }
+        let segments = WritableSegments(place)
+        let thread = BackgroundThread()
+        appender = try Appender(
+            control: control, waiters: waiters, segments: segments, bell: thread, options: options)
+        if let failure = appender.writingFailure() { throw failure }
+        flusher = Flusher(control: control, waiters: waiters, segments: segments, options: options)
+        housekeeper = Housekeeper(
+            control: control, segments: segments, appender: appender, flusher: flusher, durability: durability,
+            thread: thread)
+        self.control = control
+        self.waiters = waiters
+        self.system = system
+        self.place = place
+        self.lock = lock
+        self.durability = durability
+        recoveryTimeout = options.recoveryTimeout
+        // The descriptor of the active segment, before the first append.
+        _ = try segments.segment(place.geometry.base(of: control.currentSlot().tail))
+        try housekeeper.start()
+    }
+
+    /// The gate, on the file that still has the lock's name.
+    static func lockGate(_ place: LogPlace, _ timeout: Duration) throws(LogError) -> WriterLock {
+        while true {
+            let lock = try place.medium.openLock()
+            try lock.lockGate(timeout: timeout)
+            if lock.isCurrent() { return lock }
+        }
+    }
+
+    /// Recovers, or believes the clean-close note. Only with the exclusive writer lock, inside the gate.
+    static func becomeFirstWriter(
+        _ place: LogPlace, _ control: ControlBlock, _ system: SystemIdentity
+    ) throws(LogError) -> RecoveryReport {
+        let isSameLife = control.namesItself(place.id)
+        let mistrustsCache = isSameLife && (control.poison.load() != 0 || control.flushing.load() != 0)
+        let closed = isSameLife && !mistrustsCache ? control.cleanClose : nil
+        let report: RecoveryReport
+        let slot: mlog_append_slot
+        var endsWithMark = false
+        if let closed, try place.confirms(closed) {
+            slot = closed
+            endsWithMark = true
+            report = RecoveryReport(closed: closed)
+        } else {
+            control.state.store(UInt32(MLOG_STATE_RECOVERING))
+            var recovery = Recovery(place)
+            try recovery.run(mistrustsCache: mistrustsCache)
+            slot = recovery.slot
+            endsWithMark = recovery.endsWithMark
+            report = recovery.report
+        }
+        try control.beginLife(on: system, for: place.id, segmentSize: place.geometry.segmentSize, slot: slot)
+        control.markTail.store(endsWithMark ? slot.tail : 0)
+        // The note is gone from the disk before the first append could follow it.
+        try control.file.flushData()
+        control.state.store(UInt32(MLOG_STATE_READY))
+        return report
+    }
+
+    // MARK: Durability
+
+    /// What the policy asks of an append that has just committed.
+    @inline(__always)
+    func applyDurability(upTo end: UInt64) throws(LogError) {
+        switch durability {
+        case .never, .interval: return
+        case .everyAppend: try flusher.flush(upTo: end)
+        case .bytes(let count):
+            if end &- control.durable.load() >= count { try flusher.flush(upTo: end) }
+        }
+    }
+
+    func sync() throws(LogError) {
+        let thread = try unsafe appender.enter()
+        defer { unsafe mlog_thread_leave(thread) }
+        try flusher.flush(upTo: try flusher.visibleEnd())
+    }
+
+    func sync() async throws(LogError) {
+        let target = try syncTarget()
+        if let failure = await housekeeper.flush(upTo: target) { throw failure }
+    }
+
+    private func syncTarget() throws(LogError) -> UInt64 {
+        let thread = try unsafe appender.enter()
+        defer { unsafe mlog_thread_leave(thread) }
+        return try flusher.visibleEnd()
+    }
+
+    // MARK: Close
+
+    /// Drains, flushes, and, as the last writer, leaves the clean-close note.
+    func close() throws(LogError) {
+        if let thread = unsafe mlog_thread(), unsafe mlog_thread_log(thread) != nil { throw .reentrant }
+        // A forked child has none of this: the mappings and the lock are the parent's.
+        if ForkGuard.isForkedChild { return }
+        let wasClosed = isClosed.withLock { isClosed in
+            defer { isClosed = true }
+            return isClosed
+        }
+        if wasClosed { return }
+        housekeeper.end()
+        defer {
+            appender.closeAndDrain()
+            lock.dropWriterLock()
+        }
+        try flusher.flush(upTo: try flusher.visibleEnd())
+        _ = try housekeeper.mark()
+        try lock.lockGate(timeout: recoveryTimeout)
+        defer { lock.unlockGate() }
+        appender.closeAndDrain()
+        guard try lock.tryBecomeOnlyWriter(), appender.writingFailure() == nil else { return }
+        try flusher.flush(upTo: try flusher.visibleEnd())
+        let slot = control.currentSlot()
+        // A slot that a dead writer left half moved is recovery's matter.
+        guard slot.tail == control.durable.load() else { return }
+        try control.writeCleanClose(slot)
+    }
+}
+
+extension RecoveryReport {
+    init(closed: mlog_append_slot) {
+        cleanClose = true
+        durablePosition = closed.tail
+        endPosition = closed.tail
+        nextSequence = closed.sequence
+    }
+}
+
+extension LogPlace {
+    /// Whether the log looks like what a clean-close note says: a note that was copied back over a log doesn't.
+    func confirms(_ closed: mlog_append_slot) throws(LogError) -> Bool {
+        let base = geometry.base(of: closed.tail)
+        let bases = try rawBases()
+        guard geometry.isFrameStart(closed.tail), bases.contains(base) else { return false }
+        let scanner = try scanner(base)
+        guard let line = try scanner.activation(), line.baseSequence <= closed.sequence else { return false }
+        guard case .empty = try scanner.frame(at: closed.tail - base) else { return false }
+        guard scanner.header.mayWrite else { throw mustNotWrite(base) }
+        return true
+    }
+}

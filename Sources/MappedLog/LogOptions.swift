@@ -1,0 +1,76 @@
+public import SystemPackage
+
+/// What the creator of a log chooses; kept in the log's `options.json`.
+public struct LogOptions: Sendable, Hashable {
+    /// The size of each segment file in bytes: 64 KiB to 4 GiB, a multiple of 64 KiB. Default 64 MiB.
+    ///
+    /// A record, header and all, has to fit into a segment; ``Log/maximumRecordSize`` tells.
+    public var segmentSize: UInt64
+    /// The mode of the log's files; directories get an `x` for each `r`. Default 0600.
+    ///
+    /// Who may not write may not append; locks and wake flags are open to those who may write only.
+    public var permissions: FilePermissions
+    /// When appended records become durable without a call to ``Log/sync()``, unless an open says otherwise.
+    public var durability: Durability
+
+    /// Creates options.
+    ///
+    /// - Parameters:
+    ///   - segmentSize: The size of each segment file in bytes.
+    ///   - permissions: The mode of the log's files.
+    ///   - durability: When appended records become durable.
+    public init(
+        segmentSize: UInt64 = 64 << 20,
+        permissions: FilePermissions = .ownerReadWrite,
+        durability: Durability = .interval(.milliseconds(10))
+    ) {
+        self.segmentSize = segmentSize
+        self.permissions = permissions
+        self.durability = durability
+    }
+}
+
+/// When appended records become durable without a call to ``Log/sync()``.
+///
+/// A record that is not durable yet survives the death of every process, but not a crash of the machine.
+public enum Durability: Sendable, Hashable {
+    /// Never by policy. Sealed segments are flushed all the same.
+    case never
+    /// A background thread flushes this long after an append, at most; more than 0. The default, 10 ms.
+    case interval(Duration)
+    /// The append that makes it this many bytes not durable flushes before it returns; more than 0.
+    case bytes(UInt64)
+    /// Each append returns when its record is durable.
+    case everyAppend
+}
+
+/// What each open of a log chooses for itself.
+public struct OpenOptions: Sendable, Hashable {
+    /// When this process's appends become durable; nil takes what the log's creator chose.
+    public var durability: Durability?
+    /// Where timestamps come from.
+    public var clock: LogClock
+    /// How long an append waits for another writer that doesn't go on, before ``LogError/Code/writerStalled``.
+    public var stallTimeout: Duration
+    /// How long an open waits for another process's open, close or recovery, before ``LogError/Code/recovering``.
+    public var recoveryTimeout: Duration
+
+    /// Creates options.
+    ///
+    /// - Parameters:
+    ///   - durability: When this process's appends become durable; nil takes the log's own setting.
+    ///   - clock: Where timestamps come from.
+    ///   - stallTimeout: How long an append waits for another writer.
+    ///   - recoveryTimeout: How long an open waits for another process's open, close or recovery.
+    public init(
+        durability: Durability? = nil,
+        clock: LogClock = .coarse,
+        stallTimeout: Duration = .seconds(10),
+        recoveryTimeout: Duration = .seconds(60)
+    ) {
+        self.durability = durability
+        self.clock = clock
+        self.stallTimeout = stallTimeout
+        self.recoveryTimeout = recoveryTimeout
+    }
+}

@@ -1,0 +1,92 @@
+internal import SystemPackage
+internal import _CMappedLog
+
+/// A log as its maintenance sees it: a medium, an identity, a geometry.
+struct LogPlace: Sendable {
+    let medium: any Medium
+    let id: LogID
+    let geometry: SegmentGeometry
+
+    var identity: (id: LogID, geometry: SegmentGeometry) { (id, geometry) }
+
+    init(medium: any Medium, id: LogID, geometry: SegmentGeometry) {
+        self.medium = medium
+        self.id = id
+        self.geometry = geometry
+    }
+
+    /// Finds the log at a path.
+    ///
+    /// - Throws: `notFound`, `notALog`, `networkFileSystem`, `unsupportedVersion`, `permissionDenied`.
+    init(at path: FilePath) throws(LogError) {
+        try FileMedium.refuseNetworkFileSystem(path)
+        try self.init(reading: path)
+    }
+
+    /// Finds the log at a path on any file system: for those who map nothing.
+    init(reading path: FilePath) throws(LogError) {
+        let settings = try LogSettings(contentsOf: path.appending("options.json"))
+        guard let id = LogID(settings.id) else {
+            throw LogError(
+                .notALog, file: path.appending("options.json"), expected: "a UUID as id", found: settings.id,
+                advice: "restore the file from a copy")
+        }
+        self.init(
+            medium: FileMedium(path: path, permissions: settings.permissions), id: id,
+            geometry: SegmentGeometry(segmentSize: settings.segmentSize))
+    }
+
+    /// The bases of all raw segments, which follow each other without a gap.
+    ///
+    /// - Throws: `unsupportedSegment` where there is one of another form, `missingSegment` where one is not there.
+    func rawBases() throws(LogError) -> [UInt64] {
+        var bases: [UInt64] = []
+        for name in try medium.listSegments() {
+            if case .unsupported(let base, let file) = name {
+                throw LogError(
+                    .unsupportedSegment, file: medium.path.appending(file), position: Position(rawValue: base),
+                    expected: "a name that ends in .mlog", found: file,
+                    advice: "use a version of MappedLog that knows this form")
+            }
+            bases.append(name.base)
+        }
+        guard !bases.isEmpty else {
+            throw LogError(
+                .missingSegment, file: medium.path, expected: "at least one segment", found: "none",
+                advice: "restore the log from a copy")
+        }
+        for (base, next) in zip(bases, bases.dropFirst()) where next != base + geometry.segmentSize {
+            throw missing(base + geometry.segmentSize, durable: nil)
+        }
+        return bases
+    }
+
+    /// Opens a segment to be read frame by frame.
+    func scanner(_ base: UInt64, writable: Bool = false) throws(LogError) -> SegmentScanner {
+        guard let file = try medium.openSegment(base, writable: writable) else { throw missing(base, durable: nil) }
+        return SegmentScanner(file, header: try SegmentHeader(reading: file, base: base, of: identity))
+    }
+
+    /// The activation line of a segment; nil where it is absent or bad.
+    func activation(_ base: UInt64) throws(LogError) -> ActivationLine? {
+        guard let file = try medium.openSegment(base, writable: false) else { throw missing(base, durable: nil) }
+        let header = try SegmentHeader(reading: file, base: base, of: identity)
+        var raw = mlog_activation()
+        try file.read(&raw, at: UInt64(MLOG_ACTIVATION_OFFSET))
+        return ActivationLine(raw, header: header)
+    }
+
+    func missing(_ base: UInt64, durable: UInt64?) -> LogError {
+        LogError(
+            .missingSegment, file: medium.segmentPath(base), position: Position(rawValue: base),
+            expected: durable.map { "a segment, known durable up to \($0)" } ?? "a segment between its neighbours",
+            found: "no file", advice: "restore the file from a copy, or run `mlog repair`")
+    }
+
+    func unsupported(_ part: String, _ file: FilePath, _ position: UInt64) -> LogError {
+        LogError(
+            .unsupportedSegment, file: file, position: Position(rawValue: position),
+            expected: "a frame of format \(MLOG_FORMAT_MAJOR).\(MLOG_FORMAT_MINOR)", found: part,
+            advice: "use a version of MappedLog that knows it")
+    }
+}

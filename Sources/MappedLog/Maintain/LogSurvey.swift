@@ -1,0 +1,135 @@
+internal import SystemPackage
+internal import _CMappedLog
+
+/// What recovery would make of a log, found by reading only (`spec/protocol.md`, "Recover").
+///
+/// The first writer acts on it; a tailer of a log that nobody has recovered stops where it says.
+struct LogSurvey: Sendable {
+    enum Ending: Sendable {
+        /// The walk came to a 0; behind it there may be a torn tail.
+        case open
+        /// The last good frame is `end`, and its successor is missing or not activated.
+        case sealed
+    }
+
+    /// Raw segments by base, first to last.
+    let bases: [UInt64]
+    /// Known durable: all before it was on the disk once, so what is bad there is damage.
+    let durable: UInt64
+    /// The bases walked: from the segment that holds `durable` to the one with the cut.
+    let walked: [UInt64]
+    let ending: Ending
+    /// The end of the log. All that lies behind is cut off.
+    let end: UInt64
+    /// Of the segment that holds `end`.
+    let walk: SegmentWalk
+    /// Of the first record of the segment that holds `end`.
+    let baseSequence: UInt64
+    let largestTimestampBefore: Int64
+    var nextSequence: UInt64 { walk.sequence }
+
+    /// What an append slot says of this end of the log.
+    var slot: mlog_append_slot {
+        mlog_append_slot(
+            tail: end, sequence: nextSequence, smallest_timestamp: walk.smallestTimestamp,
+            largest_timestamp: walk.largestTimestamp)
+    }
+
+    /// - Throws: `damaged`, `missingSegment` and the like where what was durable can't be read.
+    init(
+        of log: LogPlace, visit: (SegmentScanner, Frame, SegmentWalk) throws(LogError) -> Void = { _, _, _ in }
+    ) throws(LogError) {
+        let bases = try log.rawBases()
+        durable = try Self.knownDurable(log, bases)
+        self.bases = bases
+        var (base, line) = try Self.start(log, bases, durable: durable)
+        var walked: [UInt64] = []
+        while true {
+            walked.append(base)
+            let scanner = try log.scanner(base)
+            let walk = try scanner.walk(from: SegmentGeometry.dataStart, sequence: line.baseSequence) {
+                frame, walk throws(LogError) in try visit(scanner, frame, walk)
+            }
+            var ending = Ending.open
+            switch walk.stop {
+            case .unsupported(let part):
+                throw log.unsupported(part, scanner.file.path, base + walk.stopOffset)
+            case .bad(let reason):
+                guard base + walk.stopOffset >= durable else {
+                    throw .damaged(
+                        scanner.file.path, base + walk.stopOffset, expected: "a frame, known durable up to \(durable)",
+                        found: reason)
+                }
+            case .empty:
+                guard base + walk.end >= durable else {
+                    throw .damaged(
+                        scanner.file.path, base + walk.stopOffset, expected: "a frame, known durable up to \(durable)",
+                        found: walk.end == walk.stopOffset ? "nothing" : "a batch without its end")
+                }
+            case .end:
+                let next = base + log.geometry.segmentSize
+                if let successor = try Self.successor(log, next, bases, sequence: walk.sequence, durable: durable) {
+                    (base, line) = (next, successor)
+                    continue
+                }
+                ending = .sealed
+            }
+            self.walk = walk
+            self.ending = ending
+            self.walked = walked
+            baseSequence = line.baseSequence
+            largestTimestampBefore = line.largestTimestampBefore
+            if case .end(let frame) = walk.stop { end = base + frame.end } else { end = base + walk.end }
+            return
+        }
+    }
+
+    /// The largest watermark that any valid frame states. The watermark only rises, so the last segment in which a
+    /// frame states one has the largest.
+    private static func knownDurable(_ log: LogPlace, _ bases: [UInt64]) throws(LogError) -> UInt64 {
+        for base in bases.reversed() {
+            let scanner = try log.scanner(base)
+            guard let stated = try scanner.statedDurable() else { continue }
+            return max(stated, bases[0] + SegmentGeometry.dataStart)
+        }
+        return bases[0] + SegmentGeometry.dataStart
+    }
+
+    /// Where to start walking: the segment that holds the watermark, or the one before where the watermark stands at
+    /// its very start and it was never activated.
+    private static func start(
+        _ log: LogPlace, _ bases: [UInt64], durable: UInt64
+    ) throws(LogError) -> (UInt64, ActivationLine) {
+        let held = log.geometry.base(of: durable)
+        guard var index = bases.lastIndex(where: { $0 <= held }) else {
+            throw log.missing(held, durable: durable)
+        }
+        let line = try log.activation(bases[index])
+        if let line { return (bases[index], line) }
+        if index > 0, durable <= bases[index] + SegmentGeometry.dataStart {
+            index -= 1
+            if let line = try log.activation(bases[index]) { return (bases[index], line) }
+        }
+        throw .damaged(
+            log.medium.segmentPath(bases[index]), bases[index] + UInt64(MLOG_ACTIVATION_OFFSET),
+            expected: "an activation line", found: "none, or a bad one")
+    }
+
+    /// The activation of a sealed segment's successor, or nil where there is none yet.
+    private static func successor(
+        _ log: LogPlace, _ base: UInt64, _ bases: [UInt64], sequence: UInt64, durable: UInt64
+    ) throws(LogError) -> ActivationLine? {
+        let isDurable = durable >= base + SegmentGeometry.dataStart
+        guard bases.contains(base) else {
+            if isDurable { throw log.missing(base, durable: durable) }
+            return nil
+        }
+        if let line = try log.activation(base), line.baseSequence == sequence { return line }
+        guard !isDurable else {
+            throw .damaged(
+                log.medium.segmentPath(base), base + UInt64(MLOG_ACTIVATION_OFFSET),
+                expected: "an activation line with sequence \(sequence)", found: "none, or another")
+        }
+        return nil
+    }
+}

@@ -1,0 +1,187 @@
+internal import SystemPackage
+internal import _CMappedLog
+
+/// Makes a log whole, before the first append of the first writer (`spec/protocol.md`, "Recover").
+///
+/// Only under the exclusive writer lock. Interrupted anywhere, it starts over and comes to the same log: what is cut
+/// off is kept before it is zeroed, and the word at the cut is zeroed first.
+struct Recovery {
+    let log: LogPlace
+    private(set) var report = RecoveryReport()
+    /// The end of the log that it comes to: what the control block starts with.
+    private(set) var slot = mlog_append_slot()
+    private(set) var endsWithMark = false
+
+    init(_ log: LogPlace) {
+        self.log = log
+    }
+
+    /// - Parameter mistrustsCache: A flush failed or was interrupted, so that the cache may show what the disk lacks.
+    /// - Throws: `damaged` and the like, with the log untouched, where what was durable can't be read.
+    mutating func run(mistrustsCache: Bool) throws(LogError) {
+        try log.medium.removeUnpublished()
+        let survey = try LogSurvey(of: log)
+        for base in survey.bases where try !log.scanner(base).header.mayWrite { throw log.mustNotWrite(base) }
+        report.durablePosition = survey.durable
+
+        try cutTail(survey)
+        try setAsideSegments(behind: survey)
+        for base in survey.walked { try mend(base, survey) }
+        if mistrustsCache { for base in survey.walked { try copyOutOfCache(base, survey) } }
+        slot = survey.slot
+        endsWithMark = survey.walk.endsWithMark
+        if case .sealed = survey.ending { try makeSuccessor(survey) }
+        try flush(survey)
+        report.endPosition = slot.tail
+        report.nextSequence = slot.sequence
+        try moveTailers()
+    }
+
+    // MARK: The tail
+
+    private mutating func cutTail(_ survey: LogSurvey) throws(LogError) {
+        guard case .open = survey.ending else { return }
+        let base = survey.walked[survey.walked.count - 1]
+        let scanner = try log.scanner(base, writable: true)
+        let cut = survey.end - base
+        let data = cut..<log.geometry.dataEnd
+        let end = (try scanner.endOfNonZero(in: data) + 7) & ~7
+        guard end > cut else { return }
+        let torn = cut..<min(end, log.geometry.dataEnd)
+        report.cutPosition = survey.end
+        report.cutBytes = UInt64(torn.count)
+        report.kept.append(try log.medium.setAside(scanner.file, torn, position: survey.end).string)
+        // The word at the cut goes first: a recovery that starts over must cut here again.
+        try Self.zero(scanner.file, torn.lowerBound..<torn.lowerBound + 8)
+        try scanner.file.flushData()
+        try Self.zero(scanner.file, torn)
+    }
+
+    private static func zero(_ file: OpenFile, _ range: Range<UInt64>) throws(LogError) {
+        let zeros = [UInt8](repeating: 0, count: 1 << 20)
+        var offset = range.lowerBound
+        while offset < range.upperBound {
+            let count = Int(min(UInt64(zeros.count), range.upperBound - offset))
+            try file.write(zeros, count: count, at: offset)
+            offset += UInt64(count)
+        }
+    }
+
+    /// Segments behind the cut, last to first: what holds data is set aside; what doesn't stays prepared.
+    private mutating func setAsideSegments(behind survey: LogSurvey) throws(LogError) {
+        let last = survey.walked[survey.walked.count - 1]
+        for base in survey.bases.reversed() where base > last {
+            let scanner = try log.scanner(base, writable: true)
+            let data = SegmentGeometry.dataStart..<log.geometry.segmentSize
+            if try scanner.firstNonZero(in: data) != nil {
+                report.kept.append(try log.medium.setAsideSegment(base).string)
+            } else if try scanner.seal() != nil {
+                try Self.zero(scanner.file, SealLine.range)
+                report.rewrittenSeals += 1
+            }
+        }
+    }
+
+    // MARK: Seals and index
+
+    /// Brings a kept segment's seal and index into line with its frames.
+    private mutating func mend(_ base: UInt64, _ survey: LogSurvey) throws(LogError) {
+        let scanner = try log.scanner(base, writable: true)
+        let sequence = try scanner.activation()?.baseSequence ?? survey.baseSequence
+        var entries: [UInt64: IndexEntry] = [:]
+        let walk = try scanner.walk(from: SegmentGeometry.dataStart, sequence: sequence) {
+            frame, walk throws(LogError) in
+            let block = frame.offset / SegmentGeometry.blockSize
+            if entries[block] == nil {
+                entries[block] = IndexEntry(
+                    offset: frame.offset, sequence: walk.sequence, largestTimestampBefore: walk.largestTimestamp)
+            }
+        }
+        for block in 0..<log.geometry.blockCount {
+            let (isAbsent, found) = try scanner.indexEntry(block: block)
+            let wanted = entries[block]
+            // An entry that an `end` frame alone would have had is not kept: the frames say nothing of it.
+            if wanted == found && (wanted != nil || isAbsent) { continue }
+            let raw = wanted?.encoded(for: scanner.header) ?? mlog_index_entry()
+            try scanner.file.write(raw, at: log.geometry.entryOffset(block: block))
+            report.rebuiltIndexEntries += 1
+        }
+        var seal: SealLine?
+        if case .end(let frame) = walk.stop {
+            seal = SealLine(
+                endOffset: frame.offset, recordCount: walk.recordCount, smallestTimestamp: walk.smallestTimestamp,
+                largestTimestamp: walk.largestTimestamp)
+        }
+        if try scanner.seal() != seal {
+            let raw = seal?.encoded(for: scanner.header) ?? mlog_seal()
+            try scanner.file.write(raw, at: UInt64(MLOG_SEAL_OFFSET))
+            report.rewrittenSeals += 1
+        }
+    }
+
+    // MARK: Segments
+
+    private mutating func makeSuccessor(_ survey: LogSurvey) throws(LogError) {
+        let base = survey.walked[survey.walked.count - 1] + log.geometry.segmentSize
+        let header = SegmentHeader(
+            logID: log.id, geometry: log.geometry, base: base, salt: .random(in: .min ... .max))
+        _ = try log.medium.publishSegment(base, header: header.encoded(), byteCount: log.geometry.segmentSize)
+        let line = ActivationLine(
+            baseSequence: survey.nextSequence,
+            largestTimestampBefore: max(survey.largestTimestampBefore, survey.walk.largestTimestamp))
+        let scanner = try log.scanner(base, writable: true)
+        try scanner.file.write(line.encoded(for: scanner.header), at: UInt64(MLOG_ACTIVATION_OFFSET))
+        try scanner.file.flushData()
+        slot = mlog_append_slot(
+            tail: base + SegmentGeometry.dataStart, sequence: survey.nextSequence, smallest_timestamp: .max,
+            largest_timestamp: .min)
+        endsWithMark = false
+    }
+
+    /// After a failed write-back the cache shows what the disk lacks: everything that isn't known durable goes into a
+    /// fresh file, with the same salt, whose flush is its own.
+    private mutating func copyOutOfCache(_ base: UInt64, _ survey: LogSurvey) throws(LogError) {
+        let source = try log.scanner(base)
+        try log.medium.replaceSegment(base, byteCount: log.geometry.segmentSize) { target throws(LogError) in
+            var offset: UInt64 = 0
+            while let found = try source.firstNonZero(in: offset..<log.geometry.segmentSize) {
+                let start = found / 4096 * 4096
+                let count = Int(min(1 << 16, log.geometry.segmentSize - start))
+                let piece = try unsafe source.bytes(at: start, count: count)
+                try unsafe target.write(piece, at: start)
+                offset = start + UInt64(count)
+            }
+        }
+        report.copiedSegments += 1
+    }
+
+    /// After a crash of the process alone, what was kept may be in the cache only; so may the directory.
+    private func flush(_ survey: LogSurvey) throws(LogError) {
+        for base in survey.walked { try log.scanner(base, writable: true).file.flushData() }
+        try log.medium.flushDirectory()
+    }
+
+    private mutating func moveTailers() throws(LogError) {
+        for name in try log.medium.namedTailerNames() {
+            guard let tailer = try? NamedTailerFile(name, in: log, create: false, writable: true) else { continue }
+            guard let place = try? tailer.place, place.position > slot.tail else { continue }
+            try tailer.store(NamedTailerFile.Place(position: slot.tail, sequence: slot.sequence), durably: true)
+            report.movedTailers.append(name)
+        }
+    }
+}
+
+extension LogPlace {
+    func mustNotWrite(_ base: UInt64) -> LogError {
+        LogError(
+            .readOnly, file: medium.segmentPath(base), position: Position(rawValue: base),
+            expected: "no feature that this version may only read", found: "one",
+            advice: "open the log read-only, or use a version of MappedLog that knows the feature")
+    }
+}
+
+extension SealLine {
+    static var range: Range<UInt64> {
+        UInt64(MLOG_SEAL_OFFSET)..<UInt64(MLOG_SEAL_OFFSET) + UInt64(MemoryLayout<mlog_seal>.size)
+    }
+}

@@ -1,0 +1,54 @@
+internal import _CMappedLog
+
+/// Where things are in a segment of a given size: header page, data region, sparse index.
+struct SegmentGeometry: Hashable, Sendable {
+    /// In bytes, of the whole segment file.
+    let segmentSize: UInt64
+
+    static let dataStart = UInt64(MLOG_HEADER_PAGE_BYTES)
+    static let frameHeaderSize = UInt64(MLOG_FRAME_HEADER_BYTES)
+    static let blockSize = UInt64(MLOG_BLOCK_BYTES)
+    static let sizes: ClosedRange<UInt64> = (64 << 10)...(4 << 30)
+
+    static func isValidSize(_ size: UInt64) -> Bool {
+        sizes.contains(size) && size.isMultiple(of: blockSize)
+    }
+
+    init(segmentSize: UInt64) {
+        precondition(Self.isValidSize(segmentSize))
+        self.segmentSize = segmentSize
+    }
+
+    var blockCount: UInt64 { segmentSize / Self.blockSize }
+
+    /// The offset of the index, and the end of the data region.
+    var dataEnd: UInt64 {
+        let page = UInt64(MLOG_INDEX_ALIGNMENT)
+        let indexSize = (blockCount * UInt64(MLOG_INDEX_ENTRY_BYTES) + page - 1) / page * page
+        return segmentSize - indexSize
+    }
+
+    func entryOffset(block: UInt64) -> UInt64 { dataEnd + block * UInt64(MLOG_INDEX_ENTRY_BYTES) }
+
+    /// What the frames of one append may occupy at most: a whole data region but its `end` frame.
+    var largestAppend: UInt64 { dataEnd - Self.dataStart - Self.frameHeaderSize }
+
+    /// The largest payload of a record, in bytes.
+    var largestPayload: UInt64 { min(largestAppend - Self.frameHeaderSize, UInt64(UInt32.max)) / 8 * 8 }
+
+    func base(of position: UInt64) -> UInt64 { position / segmentSize * segmentSize }
+
+    func offset(of position: UInt64) -> UInt64 { position % segmentSize }
+
+    /// Whether a frame of this size, with room for an `end` frame behind it unless it is one, fits at this offset.
+    func fits(offset: UInt64, size: UInt64, isEnd: Bool) -> Bool {
+        let room = isEnd ? 0 : Self.frameHeaderSize
+        return offset >= Self.dataStart && size <= dataEnd && offset <= dataEnd && offset + size + room <= dataEnd
+    }
+
+    /// Whether a frame may start at this position.
+    func isFrameStart(_ position: UInt64) -> Bool {
+        let offset = offset(of: position)
+        return offset >= Self.dataStart && offset <= dataEnd && position.isMultiple(of: 8)
+    }
+}

@@ -1,0 +1,74 @@
+internal import Glibc
+internal import SystemPackage
+internal import Synchronization
+internal import _CMappedLog
+
+/// A thread with a bell: it runs `work` each time the bell rings and each time `pause` has passed.
+///
+/// `work` returns how long to pause. Ringing costs one system call only while the thread sleeps.
+@safe final class BackgroundThread: Sendable {
+    private nonisolated(unsafe) let bell: UnsafeMutablePointer<UInt32>
+    private let isEnding = Atomic<Bool>(false)
+    private let handle = Mutex<pthread_t?>(nil)
+
+    init() {
+        unsafe bell = .allocate(capacity: 1)
+        unsafe bell.initialize(to: 0)
+    }
+
+    deinit {
+        unsafe bell.deallocate()
+    }
+
+    private final class Start {
+        let run: @Sendable () -> Void
+        init(_ run: @escaping @Sendable () -> Void) { self.run = run }
+    }
+
+    /// - Throws: `io` when the system has no more threads.
+    func start(_ work: @escaping @Sendable () -> Duration) throws(LogError) {
+        let start = Start { [self] in loop(work) }
+        var thread = pthread_t()
+        let argument = unsafe Unmanaged.passRetained(start)
+        var all = sigset_t()
+        var old = sigset_t()
+        // Signals are for the program's own threads.
+        unsafe sigfillset(&all)
+        unsafe pthread_sigmask(SIG_SETMASK, &all, &old)
+        let status = unsafe pthread_create(
+            &thread, nil,
+            { argument in
+                unsafe Unmanaged<Start>.fromOpaque(argument!).takeRetainedValue().run()
+                return nil
+            }, argument.toOpaque())
+        unsafe pthread_sigmask(SIG_SETMASK, &old, nil)
+        if status != 0 {
+            unsafe argument.release()
+            throw .system(.init(rawValue: status), "pthread_create(3)")
+        }
+        handle.withLock { $0 = thread }
+    }
+
+    /// Makes the thread work now, or once more when it is working. Any thread.
+    func ring() {
+        if unsafe SharedWord<UInt32>(bell).exchange(1) == 0 { _ = unsafe mlog_futex_wake_all(bell) }
+    }
+
+    /// Ends the thread after the work it is at, and waits for it.
+    func end() {
+        guard let thread = handle.withLock({ $0.take() }) else { return }
+        isEnding.store(true, ordering: .releasing)
+        ring()
+        // The last reference may go on the thread itself.
+        if pthread_equal(thread, pthread_self()) != 0 { pthread_detach(thread) } else { pthread_join(thread, nil) }
+    }
+
+    private func loop(_ work: () -> Duration) {
+        while !isEnding.load(ordering: .acquiring) {
+            unsafe SharedWord<UInt32>(bell).sequentiallyConsistentStore(0)
+            let pause = work()
+            if isEnding.load(ordering: .acquiring) { return }
+            _ = unsafe mlog_futex_wait(bell, 0, pause.wholeNanoseconds)
+        }
+    }
+}

@@ -1,0 +1,217 @@
+internal import Glibc
+internal import SystemPackage
+internal import _CMappedLog
+
+/// The state of the running system in `live/control`: locks, watermarks, and the two append slots.
+///
+/// Never needed to recover data. Writers map it writable, tailers read-only. The layout is `mlog_control` in
+/// `mapped_log_format.h`; who may touch what, and when, is in `spec/protocol.md`.
+@safe final class ControlBlock: Sendable {
+    let file: OpenFile
+    private let mapping: Mapping
+    private nonisolated(unsafe) let control: UnsafeMutablePointer<mlog_control>
+    private let device: UInt64
+    private let inode: UInt64
+
+    let state: SharedWord<UInt32>
+    /// The durable watermark: a position; all before it is on the disk.
+    let durable: SharedWord<UInt64>
+    /// Rises whenever files were replaced or the tail was cut.
+    let epoch: SharedWord<UInt64>
+    /// The errno of the flush that failed, or 0.
+    let poison: SharedWord<UInt32>
+    let flushing: SharedWord<UInt32>
+    let generation: SharedWord<UInt64>
+    /// The errno of the repair that failed, or 0.
+    let needsRecovery: SharedWord<UInt32>
+    /// 1 while words of a batch may stand behind the tail.
+    let batchWords: SharedWord<UInt32>
+    /// The position behind the last mark.
+    let markTail: SharedWord<UInt64>
+
+    init(_ file: OpenFile, writable: Bool) throws(LogError) {
+        self.file = file
+        mapping = try Mapping(file, byteCount: UInt64(MLOG_CONTROL_BYTES), writable: writable)
+        let status: stat
+        do throws(Errno) { status = try SystemCall.status(file.descriptor) } catch {
+            throw .system(error, "fstat(2)", file: file.path)
+        }
+        device = UInt64(status.st_dev)
+        inode = UInt64(status.st_ino)
+        let start = unsafe mapping.start
+        unsafe control = start.assumingMemoryBound(to: mlog_control.self)
+        func address(_ field: PartialKeyPath<mlog_control>) -> UnsafeMutableRawPointer {
+            unsafe start + MemoryLayout<mlog_control>.offset(of: field)!
+        }
+        state = unsafe SharedWord(address(\.state))
+        durable = unsafe SharedWord(address(\.durable))
+        epoch = unsafe SharedWord(address(\.epoch))
+        poison = unsafe SharedWord(address(\.poison))
+        flushing = unsafe SharedWord(address(\.flushing))
+        generation = unsafe SharedWord(address(\.generation))
+        needsRecovery = unsafe SharedWord(address(\.needs_recovery))
+        batchWords = unsafe SharedWord(address(\.batch_words))
+        markTail = unsafe SharedWord(address(\.mark_tail))
+    }
+
+    func appendMutex(timeout: Duration) -> RobustMutex {
+        unsafe RobustMutex(mapping.start + MemoryLayout<mlog_control>.offset(of: \.append_mutex)!, timeout: timeout)
+    }
+
+    func flushMutex(timeout: Duration) -> RobustMutex {
+        unsafe RobustMutex(mapping.start + MemoryLayout<mlog_control>.offset(of: \.flush_mutex)!, timeout: timeout)
+    }
+
+    // MARK: The two slots
+
+    /// The slot that `generation` selects. Only under the append lock.
+    @inline(__always)
+    func slot(_ generation: UInt64) -> mlog_append_slot {
+        unsafe slotPointer(generation).pointee
+    }
+
+    /// Fills the slot that the next generation selects. Only under the append lock.
+    ///
+    /// Field by field, and before any later store to the segment: a repair must find the bound of what was written.
+    @inline(__always)
+    func fillNextSlot(_ generation: UInt64, _ slot: mlog_append_slot) {
+        let pointer = unsafe slotPointer(generation &+ 1)
+        unsafe pointer.pointee.sequence = slot.sequence
+        unsafe pointer.pointee.smallest_timestamp = slot.smallest_timestamp
+        unsafe pointer.pointee.largest_timestamp = slot.largest_timestamp
+        unsafe SharedWord<UInt64>(UnsafeMutableRawPointer(pointer)).store(slot.tail)
+        mlog_release_fence()
+    }
+
+    /// The current slot, read without the lock: retried until no append moved the generation meanwhile.
+    func currentSlot() -> mlog_append_slot {
+        while true {
+            let before = generation.load()
+            let pointer = unsafe slotPointer(before)
+            let copy = unsafe mlog_append_slot(
+                tail: SharedWord<UInt64>(UnsafeMutableRawPointer(pointer)).load(),
+                sequence: pointer.pointee.sequence,
+                smallest_timestamp: pointer.pointee.smallest_timestamp,
+                largest_timestamp: pointer.pointee.largest_timestamp
+            )
+            mlog_acquire_fence()
+            if generation.load() == before { return copy }
+            mlog_cpu_pause()
+        }
+    }
+
+    @inline(__always)
+    private func slotPointer(_ generation: UInt64) -> UnsafeMutablePointer<mlog_append_slot> {
+        let offset = MemoryLayout<mlog_control>.offset(of: \mlog_control.slot)!
+        return unsafe (mapping.start + offset).assumingMemoryBound(to: mlog_append_slot.self) + Int(generation & 1)
+    }
+
+    // MARK: Whose it is
+
+    /// Whether a process of this boot has made this very file ready for this log.
+    func isReady(on system: SystemIdentity, for log: LogID) -> Bool {
+        let isThisBoot = unsafe system.bootID.elementsEqual(bytes(of: \.boot_id))
+        return isThisBoot && namesItself(log) && state.load() == UInt32(MLOG_STATE_READY)
+    }
+
+    /// Refuses to share locks with processes that know threads or mutexes by other means.
+    func checkCompatibility(with system: SystemIdentity) throws(LogError) {
+        let found = unsafe control.pointee
+        guard found.magic == MLOG_CONTROL_MAGIC, found.layout_version == UInt32(MLOG_CONTROL_LAYOUT),
+            found.c_library == UInt32(MLOG_C_LIBRARY), found.pointer_bytes == UInt32(MemoryLayout<Int>.size),
+            found.mutex_bytes == UInt32(MLOG_MUTEX_SIZE)
+        else {
+            throw LogError(
+                .foreignControl, file: file.path,
+                expected: "layout \(MLOG_CONTROL_LAYOUT), C library \(MLOG_C_LIBRARY), "
+                    + "pointers of \(MemoryLayout<Int>.size) bytes, mutexes of \(MLOG_MUTEX_SIZE) bytes",
+                found: "\(found.layout_version), \(found.c_library), \(found.pointer_bytes), \(found.mutex_bytes)",
+                advice: "use the same build as the log's other writers, or close them first"
+            )
+        }
+        guard found.pid_namespace == system.pidNamespace else {
+            throw LogError(
+                .foreignPidNamespace, file: file.path, expected: "pid namespace \(found.pid_namespace)",
+                found: "pid namespace \(system.pidNamespace)",
+                advice: "run all writers of a log in one pid namespace (containers: share it)"
+            )
+        }
+    }
+
+    /// Refuses to join a log whose first writer's recovery failed or died.
+    func checkReady(path: FilePath) throws(LogError) {
+        guard state.load() == UInt32(MLOG_STATE_READY) else {
+            throw LogError(
+                .recovering, file: path, expected: "a recovered log", found: "one whose recovery is not finished",
+                advice: "close the log in all processes, then open it again")
+        }
+    }
+
+    /// Starts a new life of the log in place: everything anew but `epoch`, which rises. Not ready yet when it returns.
+    /// Only under the exclusive writer lock.
+    func beginLife(
+        on system: SystemIdentity, for log: LogID, segmentSize: UInt64, slot: mlog_append_slot
+    ) throws(LogError) {
+        state.store(UInt32(MLOG_STATE_RECOVERING))
+        var fresh = mlog_control()
+        fresh.magic = MLOG_CONTROL_MAGIC
+        fresh.layout_version = UInt32(MLOG_CONTROL_LAYOUT)
+        fresh.c_library = UInt32(MLOG_C_LIBRARY)
+        fresh.pointer_bytes = UInt32(MemoryLayout<Int>.size)
+        fresh.mutex_bytes = UInt32(MLOG_MUTEX_SIZE)
+        fresh.pid_namespace = system.pidNamespace
+        fresh.device = device
+        fresh.inode = inode
+        fresh.segment_bytes = segmentSize
+        fresh.state = UInt32(MLOG_STATE_RECOVERING)
+        fresh.durable = slot.tail
+        fresh.epoch = epoch.load() &+ 1
+        fresh.slot = (slot, mlog_append_slot())
+        unsafe withUnsafeMutableBytes(of: &fresh.boot_id) { unsafe $0.copyBytes(from: system.bootID) }
+        unsafe withUnsafeMutableBytes(of: &fresh.log_id) { unsafe $0.copyBytes(from: log.bytes) }
+        unsafe control.pointee = fresh
+        try appendMutex(timeout: .zero).initialize()
+        try flushMutex(timeout: .zero).initialize()
+    }
+
+    // MARK: Clean-close note
+
+    /// The slot at the last clean close, if the note is whole and speaks of this very file.
+    var cleanClose: mlog_append_slot? {
+        var note = unsafe control.pointee.note
+        guard note.written == 1, note.device == device, note.inode == inode, note.crc == Self.checksum(&note) else {
+            return nil
+        }
+        return note.slot
+    }
+
+    func namesItself(_ log: LogID) -> Bool {
+        let found = unsafe (control.pointee.device, control.pointee.inode, control.pointee.magic)
+        let isSameLog = unsafe log.bytes.elementsEqual(bytes(of: \.log_id))
+        return isSameLog && found == (device, inode, MLOG_CONTROL_MAGIC)
+    }
+
+    /// Durable when it returns. Only behind the flush of everything it speaks of.
+    func writeCleanClose(_ slot: mlog_append_slot) throws(LogError) {
+        var note = mlog_close_note()
+        note.device = device
+        note.inode = inode
+        note.slot = slot
+        note.written = 1
+        note.crc = Self.checksum(&note)
+        unsafe control.pointee.note = note
+        try file.flushData()
+    }
+
+    private static func checksum(_ note: inout mlog_close_note) -> UInt32 {
+        unsafe withUnsafeBytes(of: &note) { bytes in
+            var checksum = Checksum()
+            unsafe checksum.add(UnsafeRawBufferPointer(rebasing: bytes[..<60]))
+            return checksum.value
+        }
+    }
+
+    private func bytes(of field: PartialKeyPath<mlog_control>) -> UnsafeRawBufferPointer {
+        unsafe UnsafeRawBufferPointer(start: mapping.start + MemoryLayout<mlog_control>.offset(of: field)!, count: 16)
+    }
+}

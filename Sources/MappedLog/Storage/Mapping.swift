@@ -1,0 +1,49 @@
+internal import Glibc
+internal import SystemPackage
+internal import _CMappedLog
+
+/// A `MAP_SHARED` mapping of a file's first bytes; unmapped when the last reference goes.
+///
+/// A forked child doesn't have it (`MADV_DONTFORK`): it would be a second writer that no lock knows.
+@safe final class Mapping: Sendable {
+    nonisolated(unsafe) let start: UnsafeMutableRawPointer
+    let byteCount: Int
+
+    /// - Throws: `truncatedSegment` when the file is shorter than `byteCount`: a load behind its end would be SIGBUS.
+    init(_ file: OpenFile, byteCount: UInt64, writable: Bool) throws(LogError) {
+        let size: UInt64
+        do throws(Errno) {
+            size = UInt64(try SystemCall.status(file.descriptor).st_size)
+        } catch {
+            throw .system(error, "fstat(2)", file: file.path)
+        }
+        guard size >= byteCount else {
+            throw LogError(
+                .truncatedSegment, file: file.path, expected: "\(byteCount) bytes", found: "\(size) bytes",
+                advice: "restore the file from a copy, or run `mlog repair`"
+            )
+        }
+        let protection = writable ? PROT_READ | PROT_WRITE : PROT_READ
+        let mapped = unsafe mmap(nil, Int(byteCount), protection, MAP_SHARED, file.descriptor, 0)
+        guard let mapped = unsafe mapped, unsafe mapped != MAP_FAILED else {
+            throw .system(SystemCall.lastError, "mmap(2)", file: file.path)
+        }
+        unsafe madvise(mapped, Int(byteCount), MADV_DONTFORK)
+        unsafe start = mapped
+        self.byteCount = Int(byteCount)
+    }
+
+    deinit {
+        // In a forked child this address range may belong to something else by now.
+        if !ForkGuard.isForkedChild { unsafe munmap(start, byteCount) }
+    }
+
+    /// Populates pages for writing (`MADV_POPULATE_WRITE`), so that stores there don't fault. A hint: failure costs
+    /// time only.
+    func populateForWriting(from offset: Int, byteCount count: Int) {
+        let page = Int(getpagesize())
+        let from = offset / page * page
+        let end = min((offset + count + page - 1) / page * page, byteCount)
+        if end > from { unsafe madvise(start + from, end - from, 23 /* MADV_POPULATE_WRITE */) }
+    }
+}

@@ -1,0 +1,79 @@
+internal import SystemPackage
+
+/// Where a log's segments live, and who is a writer there. Nothing above `Storage/` knows which medium it has.
+///
+/// All members are safe to call from any thread. Those that change something are for writers only, and say where
+/// the caller must hold a lock.
+protocol Medium: Sendable {
+    /// `file`, `sharedMemory` or `systemV`, as ``LogInfo`` reports it.
+    var name: String { get }
+    /// What messages call the log.
+    var path: FilePath { get }
+
+    // Segments
+
+    /// What is there, by base position. Complexity: O(*n*) in the number of segments.
+    func listSegments() throws(LogError) -> [SegmentName]
+    /// The file of a raw segment, or nil when there is none of that name.
+    func openSegment(_ base: UInt64, writable: Bool) throws(LogError) -> OpenFile?
+    /// Makes a prepared segment appear, complete and durable, or not at all. False: one was there already.
+    func publishSegment(_ base: UInt64, header: [UInt8], byteCount: UInt64) throws(LogError) -> Bool
+    /// Puts a complete, durable file in the place of a segment; `fill` writes it. Who mapped the old one keeps it.
+    func replaceSegment(_ base: UInt64, byteCount: UInt64, fill: (OpenFile) throws(LogError) -> Void) throws(LogError)
+    /// Makes created, renamed and removed names durable.
+    func flushDirectory() throws(LogError)
+    func segmentPath(_ base: UInt64) -> FilePath
+
+    // What recovery cuts off
+
+    /// Moves a segment to `lost+found`; where it is now.
+    func setAsideSegment(_ base: UInt64) throws(LogError) -> FilePath
+    /// Keeps bytes of a segment in `lost+found`, durable when it returns; where they are.
+    func setAside(_ file: OpenFile, _ range: Range<UInt64>, position: UInt64) throws(LogError) -> FilePath
+
+    // The running system
+
+    func openControl(writable: Bool) throws(LogError) -> OpenFile?
+    func openWaiters() throws(LogError) -> OpenFile?
+    func openLock() throws(LogError) -> WriterLock
+    /// Removes what killed processes left unpublished. Only as the only writer.
+    func removeUnpublished() throws(LogError)
+
+    // Settings and named tailers
+
+    func readSettings() throws(LogError) -> LogSettings
+    func namedTailerNames() throws(LogError) -> [String]
+    func openNamedTailer(_ name: String, create: Bool, writable: Bool) throws(LogError) -> OpenFile?
+    func removeNamedTailer(_ name: String) throws(LogError)
+}
+
+/// A segment as its name tells it.
+enum SegmentName: Hashable, Sendable {
+    case raw(UInt64)
+    /// `HEX16.mlog.SUFFIX`: a form that this version doesn't read.
+    case unsupported(UInt64, name: String)
+
+    var base: UInt64 {
+        switch self {
+        case .raw(let base), .unsupported(let base, _): base
+        }
+    }
+
+    /// Nil: not the name of a segment.
+    init?(_ name: String) {
+        let digits = name.prefix(16)
+        guard digits.utf8.count == 16, digits.utf8.allSatisfy(Self.isLowerHexadecimal),
+            let base = UInt64(digits, radix: 16)
+        else { return nil }
+        switch name.dropFirst(16) {
+        case ".mlog": self = .raw(base)
+        case let suffix where suffix.hasPrefix(".mlog."): self = .unsupported(base, name: name)
+        default: return nil
+        }
+    }
+
+    private static func isLowerHexadecimal(_ digit: UInt8) -> Bool {
+        (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(digit)
+            || (UInt8(ascii: "a")...UInt8(ascii: "f")).contains(digit)
+    }
+}

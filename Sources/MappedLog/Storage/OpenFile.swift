@@ -1,0 +1,115 @@
+internal import Glibc
+internal import SystemPackage
+internal import _CMappedLog
+
+/// An open file description; closed when the last reference goes.
+///
+/// Failures come as `LogError` with the file's path. Safe to share between threads.
+final class OpenFile: Sendable {
+    let path: FilePath
+    let descriptor: CInt
+    let byteCount: UInt64
+
+    init(_ path: FilePath, _ flags: CInt, mode: mode_t = 0) throws(LogError) {
+        do throws(Errno) {
+            descriptor = try SystemCall.open(path, flags, mode: mode)
+        } catch {
+            throw .system(error, "open(2)", file: path)
+        }
+        self.path = path
+        do throws(Errno) {
+            byteCount = UInt64(try SystemCall.status(descriptor).st_size)
+        } catch {
+            Glibc.close(descriptor)
+            throw .system(error, "fstat(2)", file: path)
+        }
+    }
+
+    deinit {
+        Glibc.close(descriptor)
+    }
+
+    /// Reads up to the end of the file; the count of bytes that were there.
+    func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(LogError) -> Int {
+        do throws(Errno) {
+            return try unsafe SystemCall.read(descriptor, into: buffer, at: offset)
+        } catch {
+            throw .system(error, "pread(2)", file: path)
+        }
+    }
+
+    func write(_ buffer: UnsafeRawBufferPointer, at offset: UInt64) throws(LogError) {
+        do throws(Errno) {
+            try unsafe SystemCall.write(descriptor, buffer, at: offset)
+        } catch {
+            throw .system(error, "pwrite(2)", file: path)
+        }
+    }
+
+    /// Writes the first `count` bytes.
+    func write(_ bytes: [UInt8], count: Int? = nil, at offset: UInt64) throws(LogError) {
+        let failure: LogError? = unsafe bytes.withUnsafeBytes { buffer in
+            do throws(LogError) {
+                try unsafe write(UnsafeRawBufferPointer(rebasing: buffer[..<(count ?? buffer.count)]), at: offset)
+                return nil
+            } catch {
+                return error
+            }
+        }
+        if let failure { throw failure }
+    }
+
+    /// Writes the bytes of a layout's value.
+    func write<Layout: BitwiseCopyable>(_ value: Layout, at offset: UInt64) throws(LogError) {
+        try write(unsafe withUnsafeBytes(of: value) { unsafe Array($0) }, at: offset)
+    }
+
+    /// Reads bytes, up to the end of the file.
+    func read(_ count: Int, at offset: UInt64) throws(LogError) -> [UInt8] {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: count, alignment: 16)
+        defer { unsafe buffer.deallocate() }
+        let done = try unsafe read(into: buffer, at: offset)
+        return unsafe Array(buffer[..<done])
+    }
+
+    /// Reads a layout's value; what lies behind the end of the file is 0.
+    func read<Layout: BitwiseCopyable>(_ value: inout Layout, at offset: UInt64) throws(LogError) {
+        try unsafe withUnsafeMutableBytes(of: &value) { buffer throws(LogError) in
+            _ = try unsafe read(into: buffer, at: offset)
+        }
+    }
+
+    /// `fdatasync(2)`.
+    func flushData() throws(LogError) {
+        do throws(Errno) { try SystemCall.flushData(descriptor) } catch {
+            throw .system(error, "fdatasync(2)", file: path)
+        }
+    }
+
+    /// `fsync(2)`.
+    func flush() throws(LogError) {
+        do throws(Errno) { try SystemCall.flush(descriptor) } catch {
+            throw .system(error, "fsync(2)", file: path)
+        }
+    }
+
+    func allocate(_ byteCount: UInt64) throws(LogError) {
+        do throws(Errno) { try SystemCall.allocate(descriptor, byteCount) } catch {
+            throw .system(error, "fallocate(2)", file: path)
+        }
+    }
+
+    func changeMode(_ mode: mode_t) throws(LogError) {
+        do throws(Errno) { try SystemCall.changeMode(descriptor, mode) } catch {
+            throw .system(error, "fchmod(2)", file: path)
+        }
+    }
+
+    /// The offset of the first byte at or behind `offset` that may be other than 0 (`lseek(2)`, `SEEK_DATA`): what
+    /// was allocated but never written is skipped. Nil: only zeros are left.
+    func nextData(from offset: UInt64) -> UInt64? {
+        let found = lseek(descriptor, off_t(offset), mlog_seek_data)
+        if found < 0 { return SystemCall.lastError == .noSuchAddressOrDevice ? nil : offset }
+        return UInt64(found)
+    }
+}

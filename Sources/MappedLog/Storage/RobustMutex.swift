@@ -1,0 +1,71 @@
+internal import Glibc
+internal import SystemPackage
+internal import _CMappedLog
+
+/// A process-shared, robust, error-checking `pthread_mutex_t` in shared memory (pthread_mutexattr_setrobust(3)).
+///
+/// The kernel hands it on when its owner dies; the next owner is told and repairs what the mutex guards.
+@safe struct RobustMutex: Sendable {
+    enum Acquired {
+        case clean
+        /// The last owner died. Call `markConsistent()` once what the mutex guards is whole again.
+        case ownerDied
+    }
+
+    private nonisolated(unsafe) let mutex: UnsafeMutableRawPointer
+    private let timeoutNanoseconds: UInt64
+
+    init(_ mutex: UnsafeMutableRawPointer, timeout: Duration) {
+        unsafe self.mutex = mutex
+        timeoutNanoseconds = timeout.wholeNanoseconds
+    }
+
+    func initialize() throws(LogError) {
+        let status = unsafe mlog_mutex_init(mutex)
+        if status != 0 { throw .system(.init(rawValue: -status), "pthread_mutex_init(3)") }
+    }
+
+    /// - Throws: `writerStalled` when the owner lives but held it for the whole timeout; `reentrant` when the owner is
+    ///   this thread; `needsRecovery` when an owner died and its successor could not make the state consistent.
+    @inline(__always)
+    func lock() throws(LogError) -> Acquired {
+        let status = unsafe mlog_mutex_lock(mutex, timeoutNanoseconds)
+        if status == 0 { return .clean }
+        if status == EOWNERDEAD { return .ownerDied }
+        throw Self.failure(status)
+    }
+
+    @inline(__always)
+    func unlock() {
+        _ = unsafe mlog_mutex_unlock(mutex)
+    }
+
+    func markConsistent() {
+        _ = unsafe mlog_mutex_consistent(mutex)
+    }
+
+    @inline(never)
+    private static func failure(_ status: CInt) -> LogError {
+        switch status {
+        case ETIMEDOUT:
+            LogError(.writerStalled, advice: "find the stopped or traced writer and continue or kill it")
+        case EDEADLK:
+            LogError(.reentrant, advice: "do it after the in-place append has returned")
+        case ENOTRECOVERABLE:
+            LogError(.needsRecovery, advice: "close the log in all processes, then open it again")
+        default:
+            .system(.init(rawValue: status), "pthread_mutex_lock(3)")
+        }
+    }
+}
+
+extension Duration {
+    /// Nanoseconds, 0 at least, `Int64.max` at most.
+    var wholeNanoseconds: UInt64 {
+        let (seconds, attoseconds) = components
+        if seconds < 0 || attoseconds < 0 { return 0 }
+        let (product, overflow) = UInt64(seconds).multipliedReportingOverflow(by: 1_000_000_000)
+        let (sum, overflow2) = product.addingReportingOverflow(UInt64(attoseconds) / 1_000_000_000)
+        return overflow || overflow2 ? UInt64(Int64.max) : min(sum, UInt64(Int64.max))
+    }
+}

@@ -1,0 +1,39 @@
+internal import Synchronization
+
+/// An integer in shared memory that several processes load and store: each access is one atomic instruction.
+@safe struct SharedWord<Value: AtomicRepresentable & Sendable>: Sendable
+where Value.AtomicRepresentation: Sendable {
+    private nonisolated(unsafe) let word: UnsafeMutablePointer<Atomic<Value>>
+
+    @inline(__always)
+    init(_ address: UnsafeMutableRawPointer) {
+        unsafe word = address.assumingMemoryBound(to: Atomic<Value>.self)
+    }
+}
+
+extension SharedWord where Value == UInt64 {
+    @inline(__always)
+    func load() -> UInt64 { unsafe word.pointee.load(ordering: .acquiring) }
+
+    @inline(__always)
+    func store(_ value: UInt64) { unsafe word.pointee.store(value, ordering: .releasing) }
+}
+
+extension SharedWord where Value == UInt32 {
+    @inline(__always)
+    func load() -> UInt32 { unsafe word.pointee.load(ordering: .acquiring) }
+
+    @inline(__always)
+    func store(_ value: UInt32) { unsafe word.pointee.store(value, ordering: .releasing) }
+
+    @inline(__always)
+    func exchange(_ value: UInt32) -> UInt32 {
+        unsafe word.pointee.exchange(value, ordering: .acquiringAndReleasing)
+    }
+
+    func sequentiallyConsistentLoad() -> UInt32 { unsafe word.pointee.load(ordering: .sequentiallyConsistent) }
+
+    func sequentiallyConsistentStore(_ value: UInt32) {
+        unsafe word.pointee.store(value, ordering: .sequentiallyConsistent)
+    }
+}

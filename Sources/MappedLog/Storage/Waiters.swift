@@ -1,0 +1,73 @@
+internal import Glibc
+internal import SystemPackage
+internal import _CMappedLog
+
+/// The "wake me" flags in `live/waiters`, one for what is committed and one for what is durable.
+///
+/// A tailer about to sleep sets the flag, fences every writer (`membarrier(2)`), looks once more, and sleeps in
+/// `futex(2)`, always bounded. A writer loads the flag behind its commit, and only if it is set exchanges it and wakes.
+@safe final class Waiters: Sendable {
+    enum Event {
+        case committed
+        case durable
+    }
+
+    /// How long one sleep lasts at most: a writer may die between its commit and its wake.
+    static let longestSleepNanoseconds: UInt64 = 100_000_000
+    /// How long one sleep of a tailer that may not set the flag lasts.
+    static let pollNanoseconds: UInt64 = 1_000_000
+
+    private let mapping: Mapping
+    private let committed: SharedWord<UInt32>
+    private let durable: SharedWord<UInt32>
+    /// False where `membarrier(2)` is refused: then each wake fences for itself.
+    let sleepersFence: Bool
+
+    /// - Parameter asWriter: Registers this process for the fences of sleepers.
+    init(_ file: OpenFile, asWriter: Bool) throws(LogError) {
+        mapping = try Mapping(file, byteCount: UInt64(MLOG_WAITERS_BYTES), writable: true)
+        committed = unsafe SharedWord(mapping.start + Int(MLOG_WAITERS_COMMITTED_OFFSET))
+        durable = unsafe SharedWord(mapping.start + Int(MLOG_WAITERS_DURABLE_OFFSET))
+        sleepersFence = asWriter ? mlog_membarrier_register() == 0 : true
+    }
+
+    /// Wakes who waits for the event. Behind the commit.
+    @inline(__always)
+    func wake(_ event: Event) {
+        if !sleepersFence { mlog_full_fence() }
+        if word(event).load() != 0 { wakeSleepers(event) }
+    }
+
+    @inline(never)
+    private func wakeSleepers(_ event: Event) {
+        if word(event).exchange(0) != 0 {
+            _ = unsafe mlog_futex_wake_all(address(event))
+        }
+    }
+
+    private func address(_ event: Event) -> UnsafeMutablePointer<UInt32> {
+        let offset = Int(event == .committed ? MLOG_WAITERS_COMMITTED_OFFSET : MLOG_WAITERS_DURABLE_OFFSET)
+        return unsafe (mapping.start + offset).assumingMemoryBound(to: UInt32.self)
+    }
+
+    /// Sleeps until woken, `nanoseconds` passed, or `isReady` says that there is no need to.
+    func sleep(until event: Event, nanoseconds: UInt64, unless isReady: () throws(LogError) -> Bool) throws(LogError) {
+        word(event).sequentiallyConsistentStore(1)
+        // Where it is refused, writers fence before each look at the flag.
+        if mlog_membarrier() != 0 { mlog_full_fence() }
+        if try isReady() { return }
+        _ = unsafe mlog_futex_wait(address(event), 1, min(nanoseconds, Self.longestSleepNanoseconds))
+    }
+
+    @inline(__always)
+    private func word(_ event: Event) -> SharedWord<UInt32> {
+        event == .committed ? committed : durable
+    }
+}
+
+extension Waiters {
+    /// One bounded step of who may not set the flag.
+    static func poll() {
+        usleep(UInt32(pollNanoseconds / 1000))
+    }
+}

@@ -1,0 +1,83 @@
+internal import Glibc
+internal import SystemPackage
+internal import _CMappedLog
+
+/// Who is a writer: open file description locks on bytes of `live/lock` (fcntl(2), `F_OFD_SETLK`).
+///
+/// Byte 0 is the gate, held for the length of an open or close; byte 1 is held by each writer, shared, and
+/// exclusively by the first one while it recovers. The kernel drops them with the last descriptor, so that only a
+/// death ends them. The descriptor is never mapped, and closed in forked children: either would keep a dead
+/// writer's lock alive.
+final class WriterLock: Sendable {
+    private let file: OpenFile
+
+    init(_ file: OpenFile) throws(LogError) {
+        self.file = file
+        guard mlog_close_in_children(file.descriptor) == 0 else {
+            throw LogError(
+                .io, file: file.path, expected: "at most 1024 logs open for writing in one process",
+                found: "one more", advice: "close some")
+        }
+    }
+
+    deinit {
+        mlog_forget_close_in_children(file.descriptor)
+    }
+
+    /// Whether the file that was locked is still the one of that name; a replaced one would split its users in two.
+    func isCurrent() -> Bool {
+        guard let opened = try? SystemCall.status(file.descriptor), let named = try? SystemCall.status(file.path) else {
+            return false
+        }
+        return (opened.st_dev, opened.st_ino) == (named.st_dev, named.st_ino)
+    }
+
+    /// Waits for the gate.
+    ///
+    /// - Throws: `recovering` when another process keeps it for the whole timeout.
+    func lockGate(timeout: Duration) throws(LogError) {
+        let deadline = ContinuousClock.now + timeout
+        var pause: UInt32 = 200
+        while try !tryLock(F_WRLCK, MLOG_LOCK_GATE) {
+            guard ContinuousClock.now < deadline else {
+                throw LogError(
+                    .recovering, file: file.path, expected: "the gate within \(timeout)", found: "it is held",
+                    advice: "wait for the other process, or find out why it does not go on"
+                )
+            }
+            usleep(pause)
+            pause = min(pause * 2, 20_000)
+        }
+    }
+
+    func unlockGate() {
+        _ = try? tryLock(F_UNLCK, MLOG_LOCK_GATE)
+    }
+
+    /// True: no other writer lives. Only inside the gate.
+    func tryBecomeOnlyWriter() throws(LogError) -> Bool {
+        try tryLock(F_WRLCK, MLOG_LOCK_WRITER)
+    }
+
+    /// From exclusive to shared in one step, or shared from nothing. Only inside the gate.
+    func shareWriterLock() throws(LogError) {
+        guard try tryLock(F_RDLCK, MLOG_LOCK_WRITER) else {
+            throw LogError(
+                .recovering, file: file.path, expected: "a shared writer lock", found: "an exclusive one",
+                advice: "some program took a lock on this file without the gate: find and stop it"
+            )
+        }
+    }
+
+    func dropWriterLock() {
+        _ = try? tryLock(F_UNLCK, MLOG_LOCK_WRITER)
+    }
+
+    private func tryLock(_ type: CInt, _ byte: Int) throws(LogError) -> Bool {
+        do throws(Errno) {
+            return try SystemCall.tryLock(file.descriptor, type, byte: CInt(byte))
+        } catch {
+            throw .system(error, "fcntl(2), F_OFD_SETLK", file: file.path)
+        }
+    }
+}

@@ -1,0 +1,166 @@
+internal import SystemPackage
+internal import _CMappedLog
+
+/// A place between two frames of a log, and how to move on from it.
+///
+/// What is hot is kept in plain fields; the mapping it points into is held by `segment`.
+@safe struct Cursor: ~Copyable {
+    let reader: LogReader
+    private(set) var segment: Segment
+    private(set) nonisolated(unsafe) var start: UnsafeMutableRawPointer
+    private(set) var base: UInt64
+    /// Behind this no frame but `end` may reach.
+    let limit: UInt64
+    var offset: UInt64
+    /// Of the next record.
+    var sequence: UInt64
+    /// Frames before this offset belong to a batch that was found whole.
+    private var batchEnd: UInt64 = 0
+    private var epoch: UInt64?
+    let checksums: Bool
+
+    var position: UInt64 { base + offset }
+    var geometry: SegmentGeometry { reader.log.geometry }
+
+    init(_ reader: LogReader, _ segment: Segment, offset: UInt64, sequence: UInt64, checksums: Bool) {
+        self.reader = reader
+        self.segment = segment
+        unsafe start = segment.start
+        base = segment.base
+        limit = segment.geometry.dataEnd - SegmentGeometry.frameHeaderSize
+        self.offset = offset
+        self.sequence = sequence
+        self.checksums = checksums
+        epoch = reader.epoch
+    }
+
+    /// Moves to a place in a segment.
+    mutating func move(to segment: Segment, offset: UInt64, sequence: UInt64) {
+        self.segment = segment
+        unsafe start = segment.start
+        base = segment.base
+        self.offset = offset
+        self.sequence = sequence
+        batchEnd = 0
+    }
+
+    /// Whether the bytes of a frame that fits are what was appended.
+    @inline(__always)
+    func isWhole(_ word: FrameWord) -> Bool {
+        if !checksums { return true }
+        let frame = unsafe start + Int(offset)
+        let crc = unsafe mlog_frame_crc(frame, Int(word.frameSize), word.rawValue, position, segment.seed)
+        return unsafe frame.load(fromByteOffset: 8, as: UInt32.self) == crc
+    }
+
+    @inline(__always)
+    func timestamp() -> Int64 {
+        unsafe (start + Int(offset)).load(fromByteOffset: 16, as: Int64.self)
+    }
+
+    @inline(__always)
+    mutating func passRecord(_ word: FrameWord) {
+        offset &+= word.frameSize
+        sequence &+= 1
+    }
+
+    // MARK: To the next record
+
+    /// Moves over what is no record to the next whole one, and returns its word; nil: nothing yet.
+    ///
+    /// - Throws: `damaged` where what was durable can't be read; `recordsGone`, once, where records are gone for good:
+    ///   the cursor then stands behind them.
+    mutating func findRecord() throws(LogError) -> FrameWord? {
+        while true {
+            switch frame() {
+            case .empty:
+                if try remapIfReplaced() { continue }
+                try throwIfDurable("nothing")
+                return nil
+            case .bad(let reason):
+                // It may have been cut off and written anew since: the word and the epoch are read again.
+                if try remapIfReplaced() { continue }
+                if case .bad = frame() {
+                    try throwIfDurable(reason)
+                    return nil
+                }
+            case .unsupported(_, let part):
+                throw reader.log.unsupported(part, segment.file.path, position)
+            case .frame(let frame):
+                switch frame.kind {
+                case .record: return frame.word
+                case .end: if try !followEnd(frame) { return nil }
+                case .lost: try passLost(frame)
+                default: offset = frame.end
+                }
+            }
+        }
+    }
+
+    /// The frame here; of a batch only once all of it is whole.
+    private mutating func frame() -> FrameFinding {
+        let found = segment.frame(at: offset)
+        guard case .frame(let first) = found, first.kind == .record, first.word.flags != 0, offset >= batchEnd else {
+            return found
+        }
+        var batch = BatchState()
+        var next = first
+        while true {
+            if let reason = batch.accept(next) { return .bad(reason) }
+            if !batch.isInside { break }
+            guard case .frame(let follower) = segment.frame(at: next.end) else {
+                return .bad("a batch without its last record")
+            }
+            next = follower
+        }
+        batchEnd = next.end
+        return found
+    }
+
+    /// Goes on in the next segment; false: it isn't there yet.
+    private mutating func followEnd(_ frame: Frame) throws(LogError) -> Bool {
+        if try remapIfReplaced() { return true }
+        let next = base + geometry.segmentSize
+        guard let segment = try reader.segment(next) else {
+            if try reader.knownDurable() > base + frame.end { throw reader.absence(of: next, sequence: sequence) }
+            let isThereBehind = try reader.log.medium.listSegments().contains { $0.base >= next }
+            if isThereBehind, try reader.segment(next) == nil { throw reader.absence(of: next, sequence: sequence) }
+            return false
+        }
+        if let line = segment.activation, line.baseSequence != sequence {
+            if try reader.knownDurable() < next + SegmentGeometry.dataStart { return false }
+            throw .damaged(
+                segment.file.path, next + UInt64(MLOG_ACTIVATION_OFFSET), expected: "sequence \(sequence)",
+                found: "sequence \(line.baseSequence)")
+        }
+        move(to: segment, offset: SegmentGeometry.dataStart, sequence: sequence)
+        return true
+    }
+
+    /// Reports, once, the records that repair could not keep.
+    private mutating func passLost(_ frame: Frame) throws(LogError) {
+        let next = UInt64(bitPattern: frame.timestamp)
+        let gone = sequence..<max(next, sequence)
+        let place = position
+        offset = frame.end
+        sequence = gone.upperBound
+        throw .gone(gone, position: place)
+    }
+
+    /// Maps the segment again if files were replaced; false: nothing changed.
+    private mutating func remapIfReplaced() throws(LogError) -> Bool {
+        let now = reader.epoch
+        guard now != epoch else { return false }
+        epoch = now
+        guard let segment = try reader.segment(base) else { throw reader.absence(of: base, sequence: sequence) }
+        move(to: segment, offset: offset, sequence: sequence)
+        return true
+    }
+
+    private func throwIfDurable(_ found: String) throws(LogError) {
+        let durable = try reader.knownDurable()
+        guard position < durable else { return }
+        throw .damaged(
+            segment.file.path, position, expected: "a frame, known durable up to \(durable)", found: found)
+    }
+}

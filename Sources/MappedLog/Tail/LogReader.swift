@@ -1,0 +1,158 @@
+internal import SystemPackage
+internal import Synchronization
+internal import _CMappedLog
+
+/// What all tailers of an open log share: where segments are, what is known durable, where the log ends.
+///
+/// Takes no lock that a writer could wait for. Safe from any thread.
+final class LogReader: Sendable {
+    let log: LogPlace
+    let forkGuard: ForkGuard
+    /// Nil: this process may not set the flag, and polls.
+    let waiters: Waiters?
+    let sleeper: AsyncSleeper
+    private let system: SystemIdentity
+    private let state: Mutex<State>
+
+    private struct State {
+        var control: ControlBlock?
+        /// Of a log that nobody has recovered since it was last written; until `epoch` changes.
+        var survey: (epoch: UInt64?, LogSurvey)?
+        /// Never taken backwards.
+        var durable: UInt64 = 0
+    }
+
+    struct End {
+        let position: UInt64
+        let sequence: UInt64
+    }
+
+    init(
+        _ log: LogPlace, control: ControlBlock?, waiters: Waiters?, system: SystemIdentity, forkGuard: ForkGuard
+    ) {
+        self.log = log
+        self.waiters = waiters
+        self.system = system
+        self.forkGuard = forkGuard
+        sleeper = AsyncSleeper(waiters: waiters)
+        state = Mutex(State(control: control))
+    }
+
+    // MARK: The running system
+
+    /// The control block, once there is one.
+    var control: ControlBlock? {
+        if let control = state.withLock({ $0.control }) { return control }
+        guard let file = try? log.medium.openControl(writable: false),
+            let control = try? ControlBlock(file, writable: false)
+        else { return nil }
+        return state.withLock { state in
+            if state.control == nil { state.control = control }
+            return state.control
+        }
+    }
+
+    /// The control block, if it speaks of this log as it is now: a process of this boot has recovered it.
+    private var liveControl: ControlBlock? {
+        guard let control, control.isReady(on: system, for: log.id) else { return nil }
+        return control
+    }
+
+    var epoch: UInt64? { control?.epoch.load() }
+
+    /// The position before which everything is known to be on the disk.
+    ///
+    /// - Throws: what a survey of a log that nobody has recovered throws.
+    func knownDurable() throws(LogError) -> UInt64 {
+        let found: UInt64
+        if let control = liveControl {
+            found = control.durable.load()
+        } else if let closed = cleanClose {
+            found = closed.tail
+        } else {
+            found = try survey().durable
+        }
+        return state.withLock { state in
+            state.durable = max(state.durable, found)
+            return state.durable
+        }
+    }
+
+    /// The end of what is visible. Complexity: O(1) of a live or cleanly closed log; else one recovery's reading.
+    func end() throws(LogError) -> End {
+        if let control = liveControl { return try visibleEnd(control) }
+        if let closed = cleanClose { return End(position: closed.tail, sequence: closed.sequence) }
+        let survey = try survey()
+        return End(position: survey.end, sequence: survey.nextSequence)
+    }
+
+    private var cleanClose: mlog_append_slot? {
+        guard let control, control.namesItself(log.id) else { return nil }
+        return control.cleanClose
+    }
+
+    private func survey() throws(LogError) -> LogSurvey {
+        let epoch = epoch
+        if let kept = state.withLock({ $0.survey }), kept.epoch == epoch { return kept.1 }
+        let survey = try LogSurvey(of: log)
+        state.withLock { $0.survey = (epoch, survey) }
+        return survey
+    }
+
+    /// Of the slot alone this would be a record short where a writer stands between its commit and its next step.
+    private func visibleEnd(_ control: ControlBlock) throws(LogError) -> End {
+        let slot = control.currentSlot()
+        var (position, sequence) = (slot.tail, slot.sequence)
+        while let segment = try segment(log.geometry.base(of: position)) {
+            switch segment.frame(at: position - segment.base) {
+            case .frame(let frame) where frame.kind == .end:
+                position = segment.base + log.geometry.segmentSize + SegmentGeometry.dataStart
+            case .frame(let frame):
+                position += frame.size
+                if frame.kind == .record { sequence += 1 }
+            case .empty, .bad, .unsupported:
+                return End(position: position, sequence: sequence)
+            }
+        }
+        return End(position: position, sequence: sequence)
+    }
+
+    // MARK: Segments
+
+    /// Maps a segment for reading; nil when there is none of that base.
+    func segment(_ base: UInt64) throws(LogError) -> Segment? {
+        guard let file = try log.medium.openSegment(base, writable: false) else { return nil }
+        return try Segment(file, base: base, of: log.identity, writable: false)
+    }
+
+    /// The bases of the segments from the first to the one that holds `end`.
+    func bases(upTo end: UInt64) throws(LogError) -> [UInt64] {
+        let active = log.geometry.base(of: end)
+        return try log.rawBases().filter { $0 <= active }
+    }
+
+    /// Why a segment that should be there isn't.
+    func absence(of base: UInt64, sequence: UInt64) -> LogError {
+        let names = (try? log.medium.listSegments()) ?? []
+        for case .unsupported(base, let name) in names {
+            return LogError(
+                .unsupportedSegment, file: log.medium.path.appending(name), position: Position(rawValue: base),
+                expected: "a name that ends in .mlog", found: name,
+                advice: "use a version of MappedLog that knows this form")
+        }
+        if let first = names.first?.base, first > base, let line = try? segment(first)?.activation,
+            line.baseSequence > sequence
+        {
+            return .gone(sequence..<line.baseSequence, position: first + SegmentGeometry.dataStart)
+        }
+        return log.missing(base, durable: state.withLock { $0.durable })
+    }
+}
+
+extension LogError {
+    static func gone(_ sequences: Range<UInt64>, position: UInt64) -> LogError {
+        LogError(
+            .recordsGone, position: Position(rawValue: position), goneSequences: sequences,
+            advice: "read on: the next record is the first that is left")
+    }
+}

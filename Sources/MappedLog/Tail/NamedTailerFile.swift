@@ -1,0 +1,118 @@
+internal import Glibc
+internal import SystemPackage
+internal import _CMappedLog
+
+/// The file that keeps a named tailer's place: two slots, written in turn, so that a torn write leaves the other.
+///
+/// It is never replaced, since its open file description carries the lock that says who has the tailer open.
+struct NamedTailerFile {
+    struct Place: Hashable, Sendable {
+        let position: UInt64
+        let sequence: UInt64
+    }
+
+    let file: OpenFile
+    private let log: LogPlace
+
+    /// 1 to 64 letters, digits, `.`, `_` and `-` of ASCII; a letter or digit comes first.
+    static func isValidName(_ name: String) -> Bool {
+        func isAlphanumeric(_ byte: UInt8) -> Bool {
+            switch byte {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"):
+                true
+            default: false
+            }
+        }
+        guard (1...64).contains(name.utf8.count), let first = name.utf8.first, isAlphanumeric(first) else {
+            return false
+        }
+        return name.utf8.allSatisfy { isAlphanumeric($0) || "._-".utf8.contains($0) }
+    }
+
+    /// - Throws: `invalidName`; `notFound` where there is none and none is to be made.
+    init(_ name: String, in log: LogPlace, create: Bool, writable: Bool) throws(LogError) {
+        guard Self.isValidName(name) else {
+            throw LogError(
+                .invalidName, file: log.medium.path,
+                expected: "1 to 64 of A–Z a–z 0–9 . _ -, the first a letter or digit", found: name,
+                advice: "choose another name")
+        }
+        guard let file = try log.medium.openNamedTailer(name, create: create, writable: writable) else {
+            throw LogError(
+                .notFound, file: log.medium.path, expected: "a tailer named \(name)", found: "none",
+                advice: "`mlog tailers LOG` lists them")
+        }
+        self.file = file
+        self.log = log
+    }
+
+    /// Takes the tailer for this process, until the file is closed: `fcntl(2)`, `F_OFD_SETLK`.
+    ///
+    /// - Returns: False when it is open elsewhere.
+    func tryLock() throws(LogError) -> Bool {
+        do throws(Errno) { return try SystemCall.tryLock(file.descriptor, F_WRLCK, byte: 0) } catch {
+            throw .system(error, "fcntl(2), F_OFD_SETLK", file: file.path)
+        }
+    }
+
+    /// Whether some open file description holds the lock; a look, which takes nothing.
+    func isLocked() throws(LogError) -> Bool {
+        let status = mlog_ofd_is_locked(file.descriptor, 0)
+        if status < 0 { throw .system(Errno(rawValue: -status), "fcntl(2), F_OFD_GETLK", file: file.path) }
+        return status == 1
+    }
+
+    /// The place that was stored last; nil when none ever was.
+    ///
+    /// - Throws: `damaged` when neither slot is whole though something stands there; `unsupportedFeature`.
+    var place: Place? {
+        get throws(LogError) { try newest()?.place }
+    }
+
+    /// Stores a place; durable when it returns, if asked to be.
+    func store(_ place: Place, durably: Bool) throws(LogError) {
+        let counter = (try? newest()?.counter) ?? 0
+        var slot = mlog_tailer_slot()
+        slot.magic = MLOG_TAILER_MAGIC
+        slot.counter = counter + 1
+        slot.position = place.position
+        slot.sequence = place.sequence
+        slot.crc = checksum(slot)
+        try file.write(slot, at: ((counter + 1) & 1) * UInt64(MLOG_TAILER_SLOT_STRIDE))
+        if durably { try file.flushData() }
+    }
+
+    private func newest() throws(LogError) -> (counter: UInt64, place: Place)? {
+        var best: mlog_tailer_slot?
+        var isBlank = true
+        for number in 0..<UInt64(2) {
+            var slot = mlog_tailer_slot()
+            try file.read(&slot, at: number * UInt64(MLOG_TAILER_SLOT_STRIDE))
+            let isZero = unsafe withUnsafeBytes(of: slot) { unsafe $0.allSatisfy { $0 == 0 } }
+            isBlank = isBlank && isZero
+            guard slot.magic == MLOG_TAILER_MAGIC, slot.crc == checksum(slot) else { continue }
+            if best == nil || slot.counter > best!.counter { best = slot }
+        }
+        guard let best else {
+            if isBlank { return nil }
+            throw LogError(
+                .damaged, file: file.path, expected: "a slot with a right CRC", found: "none",
+                advice: "set it anew with `mlog tailers LOG reset NAME --to …`")
+        }
+        guard best.flags == 0 else {
+            throw LogError(
+                .unsupportedFeature, file: file.path, expected: "no flags",
+                found: "0x\(best.flags.hexadecimal(digits: 16))",
+                advice: "use a version of MappedLog that knows this feature")
+        }
+        return (best.counter, Place(position: best.position, sequence: best.sequence))
+    }
+
+    private func checksum(_ slot: mlog_tailer_slot) -> UInt32 {
+        var checksum = Checksum()
+        checksum.add(log.id.bytes)
+        checksum.add(slot, first: 60)
+        return checksum.value
+    }
+}

@@ -1,0 +1,224 @@
+internal import _CMappedLog
+
+/// Finds places in a log by sequence, position and time: a binary search over activation lines, then over the sparse
+/// index, then a walk inside one block.
+struct Seek {
+    private let reader: LogReader
+    private var geometry: SegmentGeometry { reader.log.geometry }
+
+    struct Place {
+        var segment: Segment
+        var offset: UInt64
+        var sequence: UInt64
+        var position: UInt64 { segment.base + offset }
+    }
+
+    init(_ reader: LogReader) {
+        self.reader = reader
+    }
+
+    func place(_ start: TailStart) throws(LogError) -> Place {
+        switch start {
+        case .first: return try first()
+        case .end: return try end()
+        case .sequence(let sequence): return try record(sequence)
+        case .position(let position): return try frame(position)
+        case .time(let time): return try record(from: time.nanosecondsSince1970)
+        }
+    }
+
+    // MARK: The two ends
+
+    private func first() throws(LogError) -> Place {
+        try startOfSegment(reader.log.rawBases()[0])
+    }
+
+    private func end() throws(LogError) -> Place {
+        let end = try reader.end()
+        let base = geometry.base(of: end.position)
+        if let segment = try reader.segment(base) {
+            return Place(segment: segment, offset: end.position - base, sequence: end.sequence)
+        }
+        // The last frame is `end`, and its successor is not there yet.
+        let segment = try self.segment(base - geometry.segmentSize)
+        let offset = segment.seal?.endOffset ?? geometry.dataEnd - SegmentGeometry.frameHeaderSize
+        return Place(segment: segment, offset: offset, sequence: end.sequence)
+    }
+
+    // MARK: By sequence
+
+    private func record(_ sequence: UInt64) throws(LogError) -> Place {
+        let end = try reader.end()
+        if sequence == end.sequence { return try self.end() }
+        guard sequence < end.sequence else {
+            throw LogError(
+                .outOfRange, file: reader.log.medium.path, expected: "a sequence of at most \(end.sequence)",
+                found: "\(sequence)", advice: "wait for the record, or start at the end")
+        }
+        let bases = try reader.bases(upTo: end.position)
+        let first = try activation(bases[0])
+        guard sequence >= first.baseSequence else {
+            throw .gone(sequence..<first.baseSequence, position: bases[0] + SegmentGeometry.dataStart)
+        }
+        let base = try lastBase(bases) { line throws(LogError) in line.baseSequence <= sequence }
+        let segment = try self.segment(base)
+        var place = try Self.lastEntry(in: segment, before: limit(segment, end)) { $0.sequence <= sequence }
+        while place.sequence < sequence {
+            if try !pass(&place) { break }
+        }
+        return place
+    }
+
+    // MARK: By position
+
+    private func frame(_ position: Position) throws(LogError) -> Place {
+        let end = try reader.end()
+        if position.rawValue == end.position { return try self.end() }
+        let base = geometry.base(of: position.rawValue)
+        guard position.rawValue < end.position, geometry.isFrameStart(position.rawValue) else {
+            throw notAFrame(position, end)
+        }
+        guard let segment = try reader.segment(base) else {
+            throw reader.absence(of: base, sequence: 0)
+        }
+        let offset = position.rawValue - base
+        var place = try Self.lastEntry(in: segment, before: offset + 1)
+        while place.offset < offset {
+            if try !pass(&place) { break }
+        }
+        guard place.offset == offset else { throw notAFrame(position, end) }
+        return place
+    }
+
+    private func notAFrame(_ position: Position, _ end: LogReader.End) -> LogError {
+        LogError(
+            .outOfRange, file: reader.log.medium.path, position: position,
+            expected: "the position of a frame, at most \(end.position)", found: "none starts there",
+            advice: "use a position that an append or a record named")
+    }
+
+    // MARK: By time
+
+    private func record(from time: Int64) throws(LogError) -> Place {
+        let end = try reader.end()
+        let bases = try reader.bases(upTo: end.position)
+        // Where removed segments had larger timestamps, even the first may have one that is too large.
+        let isTooEarly = try activation(bases[0]).largestTimestampBefore < time
+        let base =
+            isTooEarly
+            ? try lastBase(bases) { line throws(LogError) in line.largestTimestampBefore < time } : bases[0]
+        var segment = try self.segment(base)
+        while true {
+            var place = try Self.lastEntry(in: segment, before: limit(segment, end)) {
+                $0.largestTimestampBefore < time
+            }
+            while place.position < end.position, case .frame(let frame) = place.segment.frame(at: place.offset),
+                frame.kind != .end
+            {
+                if frame.kind == .record && frame.timestamp >= time { return place }
+                _ = try pass(&place)
+            }
+            let next = segment.base + geometry.segmentSize
+            guard next <= geometry.base(of: end.position), let successor = try reader.segment(next) else {
+                return try self.end()
+            }
+            segment = successor
+        }
+    }
+
+    // MARK: Parts
+
+    /// Moves over one frame; false at the end of the segment.
+    private func pass(_ place: inout Place) throws(LogError) -> Bool {
+        switch place.segment.frame(at: place.offset) {
+        case .frame(let frame):
+            if frame.kind == .end { return false }
+            if frame.kind == .record { place.sequence += 1 }
+            if frame.kind == .lost { place.sequence = max(place.sequence, UInt64(bitPattern: frame.timestamp)) }
+            place.offset = frame.end
+            return true
+        case .unsupported(_, let part):
+            throw reader.log.unsupported(part, place.segment.file.path, place.position)
+        case .empty:
+            throw .damaged(place.segment.file.path, place.position, expected: "a frame", found: "nothing")
+        case .bad(let reason):
+            throw .damaged(place.segment.file.path, place.position, expected: "a frame", found: reason)
+        }
+    }
+
+    /// The start of the last block, before an offset, whose index entry satisfies the condition; the start of the data
+    /// region where there is none. A missing entry means the one before.
+    static func lastEntry(
+        in segment: Segment, before offset: UInt64, where condition: (IndexEntry) -> Bool = { _ in true }
+    ) throws(LogError) -> Place {
+        var low: UInt64 = 0
+        var high = min((offset - 1) / SegmentGeometry.blockSize + 1, segment.geometry.blockCount)
+        var best: IndexEntry?
+        while low < high {
+            let middle = (low + high) / 2
+            var block = middle
+            var found = entry(in: segment, block, before: offset)
+            while found == nil && block > low {
+                block -= 1
+                found = entry(in: segment, block, before: offset)
+            }
+            if let found, !condition(found) {
+                high = block
+            } else {
+                best = found ?? best
+                low = middle + 1
+            }
+        }
+        if let best { return Place(segment: segment, offset: best.offset, sequence: best.sequence) }
+        guard let line = segment.activation else {
+            throw .damaged(
+                segment.file.path, segment.base + UInt64(MLOG_ACTIVATION_OFFSET), expected: "an activation line",
+                found: "none, or a bad one")
+        }
+        return Place(segment: segment, offset: SegmentGeometry.dataStart, sequence: line.baseSequence)
+    }
+
+    /// A hint is used only if the frame it names is there, and begins no inside of a batch.
+    private static func entry(in segment: Segment, _ block: UInt64, before offset: UInt64) -> IndexEntry? {
+        guard let entry = segment.indexEntry(block: block), entry.offset < offset,
+            case .frame(let frame) = segment.frame(at: entry.offset),
+            frame.word.flags & (FrameWord.Batch.inner | FrameWord.Batch.last) == 0 || frame.kind != .record
+        else { return nil }
+        return entry
+    }
+
+    private func lastBase(
+        _ bases: [UInt64], where condition: (ActivationLine) throws(LogError) -> Bool
+    ) throws(LogError) -> UInt64 {
+        var low = 0
+        var high = bases.count
+        while high - low > 1 {
+            let middle = (low + high) / 2
+            if try condition(activation(bases[middle])) { low = middle } else { high = middle }
+        }
+        return bases[low]
+    }
+
+    private func activation(_ base: UInt64) throws(LogError) -> ActivationLine {
+        guard let line = try reader.log.activation(base) else {
+            throw .damaged(
+                reader.log.medium.segmentPath(base), base + UInt64(MLOG_ACTIVATION_OFFSET),
+                expected: "an activation line", found: "none, or a bad one")
+        }
+        return line
+    }
+
+    private func segment(_ base: UInt64) throws(LogError) -> Segment {
+        guard let segment = try reader.segment(base) else { throw reader.absence(of: base, sequence: 0) }
+        return segment
+    }
+
+    private func startOfSegment(_ base: UInt64) throws(LogError) -> Place {
+        let sequence = try activation(base).baseSequence
+        return Place(segment: try segment(base), offset: SegmentGeometry.dataStart, sequence: sequence)
+    }
+
+    private func limit(_ segment: Segment, _ end: LogReader.End) -> UInt64 {
+        end.position < segment.base + geometry.segmentSize ? end.position - segment.base : geometry.dataEnd
+    }
+}

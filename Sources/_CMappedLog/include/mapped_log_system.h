@@ -1,0 +1,123 @@
+// What the library needs of Linux and of the processor, and Swift can't reach by itself.
+// Functions return 0 or a value ≥ 0 where they succeed, and a negated errno where they don't, unless said otherwise.
+#ifndef MAPPED_LOG_SYSTEM_H
+#define MAPPED_LOG_SYSTEM_H
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <sys/types.h>
+#include "mapped_log_format.h"
+
+// ---- CRC32C --------------------------------------------------------------------------------------------------
+// A state is the register between bytes: start with ~0, finish with ~.
+
+uint32_t mlog_crc32c_extend(uint32_t state, const void *bytes, size_t count);
+
+// The finished CRC of a frame whose word will be `word`: `seed` is the state behind the salt. Reads the frame from
+// offset 12 to `frame_bytes`, a multiple of 8 and at least 24.
+uint32_t mlog_frame_crc(const void *frame, size_t frame_bytes, uint64_t word, uint64_t position, uint32_t seed);
+
+// ---- Files ---------------------------------------------------------------------------------------------------
+
+// open(2) with a mode.
+int mlog_openat(int directory, const char *path, int flags, mode_t mode);
+// fallocate(2), mode 0: allocates and extends. EINTR is retried.
+int mlog_fallocate(int descriptor, uint64_t byte_count);
+// renameat2(2), RENAME_NOREPLACE.
+int mlog_rename_noreplace(const char *from, const char *to);
+// Gives the unnamed file (O_TMPFILE) a name that must not exist: linkat(2) through /proc/self/fd.
+int mlog_link_unnamed(int descriptor, const char *path);
+// fcntl(2), F_OFD_SETLK: an open file description lock on one byte. `type` is F_RDLCK, F_WRLCK or F_UNLCK.
+int mlog_ofd_lock(int descriptor, short type, off_t byte);
+// fcntl(2), F_OFD_GETLK: 1 when another open file description holds a lock on the byte.
+int mlog_ofd_is_locked(int descriptor, off_t byte);
+// The file system's magic number: statfs(2).
+int64_t mlog_filesystem_type(int descriptor);
+extern const int mlog_o_tmpfile, mlog_seek_data;
+
+// ---- Robust process-shared mutex (pthread_mutexattr_setrobust(3)) --------------------------------------------
+
+#if defined(__GLIBC__)
+#define MLOG_C_LIBRARY 1
+#else
+#define MLOG_C_LIBRARY 2
+#endif
+enum { MLOG_MUTEX_SIZE = sizeof(pthread_mutex_t) };
+_Static_assert(sizeof(pthread_mutex_t) <= MLOG_MUTEX_BYTES, "pthread_mutex_t outgrew its place in live/control");
+
+// Process-shared, robust, error-checking.
+int mlog_mutex_init(void *mutex);
+// 0, EOWNERDEAD (held; the state it guards is as the dead owner left it), ETIMEDOUT, EDEADLK, ENOTRECOVERABLE.
+// Spins for a moment, then sleeps at most `timeout_ns`.
+int mlog_mutex_lock_slow(void *mutex, uint64_t timeout_ns);
+static inline int mlog_mutex_lock(void *mutex, uint64_t timeout_ns) {
+    int status = pthread_mutex_trylock((pthread_mutex_t *)mutex);
+    return __builtin_expect(status == EBUSY, 0) ? mlog_mutex_lock_slow(mutex, timeout_ns) : status;
+}
+static inline int mlog_mutex_unlock(void *mutex) { return pthread_mutex_unlock((pthread_mutex_t *)mutex); }
+static inline int mlog_mutex_consistent(void *mutex) { return pthread_mutex_consistent((pthread_mutex_t *)mutex); }
+
+// ---- Waiting -------------------------------------------------------------------------------------------------
+
+// futex(2), shared between processes. Wait returns 0 when woken or when *word was not `expected`.
+int mlog_futex_wait(const uint32_t *word, uint32_t expected, uint64_t timeout_ns);
+int mlog_futex_wake_all(uint32_t *word);
+// membarrier(2): registers this process for, and issues, MEMBARRIER_CMD_GLOBAL_EXPEDITED.
+int mlog_membarrier_register(void);
+int mlog_membarrier(void);
+static inline void mlog_full_fence(void) { __atomic_thread_fence(__ATOMIC_SEQ_CST); }
+static inline void mlog_acquire_fence(void) { __atomic_thread_fence(__ATOMIC_ACQUIRE); }
+static inline void mlog_release_fence(void) { __atomic_thread_fence(__ATOMIC_RELEASE); }
+static inline void mlog_cpu_pause(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+// ---- fork(2) and re-entry ------------------------------------------------------------------------------------
+
+// A word that is 1 in the process that asked first and 0 in its forked children (MADV_WIPEONFORK). NULL: no memory.
+const volatile uint32_t *mlog_fork_guard(void);
+// Closes the descriptor in forked children: an inherited one would keep the parent's lock alive.
+int mlog_close_in_children(int descriptor);
+void mlog_forget_close_in_children(int descriptor);
+
+// ---- Threads inside a log ------------------------------------------------------------------------------------
+// Each thread has a mark that says which log it is in. It costs an append two plain stores, and lets a close wait
+// for the appends of other threads: it raises its flag, fences them all with membarrier(2), and looks at the marks.
+
+typedef struct mlog_thread_mark {
+    const void *log;                    // NULL: in none
+    struct mlog_thread_mark *next;
+    uint32_t is_taken;
+} mlog_thread_mark;
+extern _Thread_local mlog_thread_mark *mlog_this_thread;
+// The mark of a thread that has none yet. NULL: no memory.
+mlog_thread_mark *mlog_thread_mark_make(void);
+
+static inline mlog_thread_mark *mlog_thread(void) {
+    mlog_thread_mark *mark = mlog_this_thread;
+    return __builtin_expect(mark != NULL, 1) ? mark : mlog_thread_mark_make();
+}
+static inline const void *mlog_thread_log(const mlog_thread_mark *mark) {
+    return __atomic_load_n(&mark->log, __ATOMIC_RELAXED);
+}
+extern int mlog_threads_need_fence;
+static inline void mlog_thread_enter(mlog_thread_mark *mark, const void *log) {
+    __atomic_store_n(&mark->log, log, __ATOMIC_RELAXED);
+    if (__builtin_expect(mlog_threads_need_fence, 0)) mlog_full_fence();
+    __atomic_signal_fence(__ATOMIC_SEQ_CST);
+}
+static inline void mlog_thread_leave(mlog_thread_mark *mark) { __atomic_store_n(&mark->log, NULL, __ATOMIC_RELEASE); }
+// Orders what this thread stored before against what every other thread of the process loads next.
+void mlog_fence_all_threads(void);
+// Waits until no other thread is in the log. The caller has made sure that none stays.
+void mlog_threads_drain(const void *log);
+
+#endif

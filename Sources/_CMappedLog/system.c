@@ -1,0 +1,204 @@
+#define _GNU_SOURCE
+#include "mapped_log_system.h"
+#include <linux/falloc.h>
+#include <linux/futex.h>
+#include <linux/membarrier.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/vfs.h>
+#include <time.h>
+#include <unistd.h>
+
+const int mlog_o_tmpfile = O_TMPFILE, mlog_seek_data = SEEK_DATA;
+
+static int result(long status) { return status < 0 ? -errno : (int)status; }
+
+int mlog_openat(int directory, const char *path, int flags, mode_t mode) {
+    int status;
+    do status = openat(directory, path, flags, mode);
+    while (status < 0 && errno == EINTR);
+    return result(status);
+}
+
+int mlog_fallocate(int descriptor, uint64_t byte_count) {
+    int status;
+    do status = fallocate(descriptor, 0, 0, (off_t)byte_count);
+    while (status < 0 && errno == EINTR);
+    return result(status);
+}
+
+int mlog_rename_noreplace(const char *from, const char *to) {
+    return result(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 1 /* RENAME_NOREPLACE */));
+}
+
+int mlog_link_unnamed(int descriptor, const char *path) {
+    char self[64];
+    snprintf(self, sizeof self, "/proc/self/fd/%d", descriptor);
+    return result(linkat(AT_FDCWD, self, AT_FDCWD, path, AT_SYMLINK_FOLLOW));
+}
+
+int mlog_ofd_lock(int descriptor, short type, off_t byte) {
+    struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+    return result(fcntl(descriptor, F_OFD_SETLK, &lock));
+}
+
+int mlog_ofd_is_locked(int descriptor, off_t byte) {
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
+    if (fcntl(descriptor, F_OFD_GETLK, &lock) != 0) return -errno;
+    return lock.l_type != F_UNLCK;
+}
+
+int64_t mlog_filesystem_type(int descriptor) {
+    struct statfs information;
+    if (fstatfs(descriptor, &information) != 0) return -errno;
+    return (int64_t)(uint32_t)information.f_type;
+}
+
+// ---- Mutex ---------------------------------------------------------------------------------------------------
+
+int mlog_mutex_init(void *mutex) {
+    pthread_mutexattr_t attributes;
+    int status = pthread_mutexattr_init(&attributes);
+    if (status == 0) status = pthread_mutexattr_setpshared(&attributes, PTHREAD_PROCESS_SHARED);
+    if (status == 0) status = pthread_mutexattr_setrobust(&attributes, PTHREAD_MUTEX_ROBUST);
+    if (status == 0) status = pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_ERRORCHECK);
+    if (status == 0) status = pthread_mutex_init(mutex, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+    return -status;
+}
+
+int mlog_mutex_lock_slow(void *mutex, uint64_t timeout_ns) {
+    // The lock is held for tens of nanoseconds: a short spin saves two system calls on each side.
+    for (int spin = 0; spin < 40; spin++) {
+        mlog_cpu_pause();
+        int status = pthread_mutex_trylock(mutex);
+        if (status != EBUSY) return status;
+    }
+    struct timespec deadline;
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    uint64_t nanoseconds = (uint64_t)deadline.tv_nsec + timeout_ns % 1000000000u;
+    deadline.tv_sec += (time_t)(timeout_ns / 1000000000u + nanoseconds / 1000000000u);
+    deadline.tv_nsec = (long)(nanoseconds % 1000000000u);
+    return pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &deadline);
+}
+
+// ---- Waiting -------------------------------------------------------------------------------------------------
+
+int mlog_futex_wait(const uint32_t *word, uint32_t expected, uint64_t timeout_ns) {
+    struct timespec timeout = {(time_t)(timeout_ns / 1000000000u), (long)(timeout_ns % 1000000000u)};
+    long status = syscall(SYS_futex, word, FUTEX_WAIT, expected, &timeout, NULL, 0);
+    return status < 0 && errno != EAGAIN ? -errno : 0;
+}
+
+int mlog_futex_wake_all(uint32_t *word) { return result(syscall(SYS_futex, word, FUTEX_WAKE, 0x7FFFFFFF, NULL, NULL, 0)); }
+
+int mlog_membarrier_register(void) {
+    return result(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0));
+}
+
+int mlog_membarrier(void) { return result(syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0)); }
+
+// ---- fork and re-entry ---------------------------------------------------------------------------------------
+
+static pthread_once_t guard_once = PTHREAD_ONCE_INIT;
+static volatile uint32_t *guard;
+
+static void make_guard(void) {
+    long page = sysconf(_SC_PAGESIZE);
+    void *memory = mmap(NULL, (size_t)page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return;
+    if (madvise(memory, (size_t)page, MADV_WIPEONFORK) != 0) {
+        munmap(memory, (size_t)page);
+        return;
+    }
+    guard = memory;
+    *guard = 1;
+}
+
+const volatile uint32_t *mlog_fork_guard(void) {
+    pthread_once(&guard_once, make_guard);
+    return guard;
+}
+
+// A child between fork and exec may only call what is safe in a signal handler, so the set is a plain array. A place
+// holds a descriptor + 1; 0 is an empty one.
+enum { PLACES = 1024 };
+static _Atomic int to_close[PLACES];
+static pthread_once_t close_once = PTHREAD_ONCE_INIT;
+
+static void close_all(void) {
+    for (int i = 0; i < PLACES; i++) {
+        int stored = atomic_load_explicit(&to_close[i], memory_order_relaxed);
+        if (stored > 0) close(stored - 1);
+    }
+}
+
+static void register_close(void) { pthread_atfork(NULL, NULL, close_all); }
+
+int mlog_close_in_children(int descriptor) {
+    pthread_once(&close_once, register_close);
+    for (int i = 0; i < PLACES; i++) {
+        int empty = 0;
+        if (atomic_compare_exchange_strong(&to_close[i], &empty, descriptor + 1)) return 0;
+    }
+    return -EMFILE;
+}
+
+void mlog_forget_close_in_children(int descriptor) {
+    for (int i = 0; i < PLACES; i++) {
+        int stored = descriptor + 1;
+        if (atomic_compare_exchange_strong(&to_close[i], &stored, 0)) return;
+    }
+}
+
+// ---- Threads inside a log ------------------------------------------------------------------------------------
+
+_Thread_local mlog_thread_mark *mlog_this_thread;
+int mlog_threads_need_fence;
+static mlog_thread_mark *_Atomic all_marks;   // never shrinks; marks of ended threads are taken again
+static pthread_once_t marks_once = PTHREAD_ONCE_INIT;
+static pthread_key_t marks_key;
+
+static void give_back(void *mark) {
+    ((mlog_thread_mark *)mark)->log = NULL;
+    __atomic_store_n(&((mlog_thread_mark *)mark)->is_taken, 0, __ATOMIC_RELEASE);
+}
+
+static void prepare_marks(void) {
+    pthread_key_create(&marks_key, give_back);
+    if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0) mlog_threads_need_fence = 1;
+}
+
+mlog_thread_mark *mlog_thread_mark_make(void) {
+    pthread_once(&marks_once, prepare_marks);
+    mlog_thread_mark *mark = atomic_load(&all_marks);
+    for (; mark != NULL; mark = mark->next) {
+        uint32_t is_taken = 0;
+        if (__atomic_compare_exchange_n(&mark->is_taken, &is_taken, 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) break;
+    }
+    if (mark == NULL) {
+        mark = calloc(1, sizeof *mark);
+        if (mark == NULL) return NULL;
+        mark->is_taken = 1;
+        mark->next = atomic_load(&all_marks);
+        while (!atomic_compare_exchange_weak(&all_marks, &mark->next, mark)) {}
+    }
+    pthread_setspecific(marks_key, mark);
+    mlog_this_thread = mark;
+    return mark;
+}
+
+void mlog_fence_all_threads(void) {
+    pthread_once(&marks_once, prepare_marks);
+    mlog_full_fence();
+    if (!mlog_threads_need_fence) syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+}
+
+void mlog_threads_drain(const void *log) {
+    for (mlog_thread_mark *mark = atomic_load(&all_marks); mark != NULL; mark = mark->next) {
+        if (mark == mlog_this_thread) continue;
+        while (__atomic_load_n(&mark->log, __ATOMIC_ACQUIRE) == log) usleep(50);
+    }
+}
