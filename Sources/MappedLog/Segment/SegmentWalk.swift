@@ -56,7 +56,11 @@ struct SegmentWalk: Sendable {
 
 /// Whether a frame may follow, going by the flags of its batch.
 struct BatchState: Sendable {
-    private(set) var isInside = false
+    private(set) var isInside: Bool
+
+    init(isInside: Bool = false) {
+        self.isInside = isInside
+    }
 
     /// What is wrong, or nil: the frame may stand here.
     mutating func accept(_ frame: Frame) -> String? {

@@ -16,6 +16,8 @@ internal import _CMappedLog
     var sequence: UInt64
     /// Frames before this offset belong to a batch that was found whole.
     private var batchEnd: UInt64 = 0
+    /// A seek or a step back came here, over committed frames: maybe into the middle of a batch.
+    private var mayBeInsideBatch = true
     private var epoch: UInt64?
     let checksums: Bool
 
@@ -42,6 +44,14 @@ internal import _CMappedLog
         self.offset = offset
         self.sequence = sequence
         batchEnd = 0
+        mayBeInsideBatch = true
+    }
+
+    /// Moves back over committed frames of the segment.
+    mutating func moveBack(to offset: UInt64, sequence: UInt64) {
+        self.offset = offset
+        self.sequence = sequence
+        mayBeInsideBatch = true
     }
 
     /// Whether the bytes of a frame that fits are what was appended.
@@ -103,7 +113,8 @@ internal import _CMappedLog
         guard case .frame(let first) = found, first.kind == .record, first.word.flags != 0, offset >= batchEnd else {
             return found
         }
-        var batch = BatchState()
+        var batch = BatchState(isInside: mayBeInsideBatch && first.word.flags != FrameWord.Batch.first)
+        mayBeInsideBatch = false
         var next = first
         while true {
             if let reason = batch.accept(next) { return .bad(reason) }

@@ -22,8 +22,7 @@ struct History {
                 continue
             }
             let behind = cursor.sequence
-            cursor.offset = place.offset
-            cursor.sequence = place.sequence
+            cursor.moveBack(to: place.offset, sequence: place.sequence)
             end = cursor.position
             if place.word.kind == .record { return place.word }
             if place.word.kind == .lost && place.sequence < behind {

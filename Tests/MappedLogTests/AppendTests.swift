@@ -1,0 +1,3 @@
+import MappedLog
+import SystemPackage
+import Testing
