@@ -1,0 +1,17 @@
+import ArgumentParser
+import SystemPackage
+
+/// Where a log lives.
+struct LogLocation: ExpressibleByArgument, CustomStringConvertible {
+    static let help = ArgumentHelp("The log: the path of its directory.", valueName: "log")
+    static let defaultCompletionKind = CompletionKind.directory
+
+    let path: FilePath
+
+    init?(argument: String) {
+        if argument.isEmpty { return nil }
+        path = FilePath(argument)
+    }
+
+    var description: String { path.string }
+}

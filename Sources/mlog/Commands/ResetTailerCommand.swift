@@ -1,0 +1,29 @@
+import ArgumentParser
+import MappedLog
+
+/// `mlog tailers LOG reset NAME --to PLACE`: moves a named tailer.
+struct ResetTailerCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "reset",
+        abstract: "Move a named tailer to another place.",
+        usage: "mlog tailers <log> reset <name> --to <place>"
+    )
+
+    @ParentCommand var tailers: TailersCommand
+
+    @Argument(help: "The name of the tailer.")
+    var name: String
+
+    @Option(
+        name: .customLong("to"),
+        parsing: .unconditional,
+        help: ArgumentHelp("Where it goes on next.", valueName: StartArgument.synopsis)
+    )
+    var place: StartArgument
+
+    func run() throws {
+        let log = try Log.open(at: tailers.log.path)
+        try log.resetNamedTailer(name, to: place.start)
+        try log.close()
+    }
+}
