@@ -7,7 +7,7 @@ enum StartArgument: ExpressibleByArgument {
     /// So long before now.
     case ago(TimeSpan)
 
-    static let synopsis = "first|end|sequence:N|position:P|time:T|-5m"
+    static let synopsis = "first, end, sequence:N, position:P, time:T or -5m"
 
     init?(argument: String) {
         switch argument {

@@ -21,7 +21,8 @@ struct AppendCommand: ParsableCommand {
             Examples:
               generate | mlog append /var/log/orders
               mlog append --create --durability always /var/log/orders < orders.txt
-              mlog tail --from first --format length-prefixed a | mlog append --format length-prefixed b
+              mlog tail -n +1 --format length-prefixed a |
+                mlog append --format length-prefixed b
             """
     )
 

@@ -13,7 +13,7 @@ struct CreateCommand: ParsableCommand {
 
             Examples:
               mlog create /var/log/orders
-              mlog create --segment-size 256MiB --permissions 0640 --durability 1MiB /var/log/orders
+              mlog create --segment-size 256MiB --durability 1MiB /var/log/orders
             """
     )
 

@@ -5,7 +5,7 @@ import MappedLog
 struct ListTailersCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "list",
-        abstract: "List the named tailers (the default).",
+        abstract: "List the named tailers.",
         usage: "mlog tailers <log> list [--json]"
     )
 

@@ -17,7 +17,7 @@ struct ResetTailerCommand: ParsableCommand {
     @Option(
         name: .customLong("to"),
         parsing: .unconditional,
-        help: ArgumentHelp("Where it goes on next.", valueName: StartArgument.synopsis)
+        help: ArgumentHelp("Where it goes on: \(StartArgument.synopsis).", valueName: "place")
     )
     var place: StartArgument
 

@@ -24,7 +24,8 @@ struct TailCommand: ParsableCommand {
             Examples:
               mlog tail -f /var/log/orders
               mlog tail -n 100 --reverse /var/log/orders
-              mlog tail --from time:2025-11-23T12:00:00Z --count 5 --format json /var/log/orders
+              mlog tail --from time:2025-11-23T12:00:00Z --count 5 /var/log/orders
+              mlog tail --from -5m --format json /var/log/orders | jq .payload
               mlog tail --as billing -f /var/log/orders | bill
             """
     )
@@ -45,7 +46,7 @@ struct TailCommand: ParsableCommand {
     @Option(
         name: .customLong("from"),
         parsing: .unconditional,
-        help: ArgumentHelp("Begin there.", valueName: StartArgument.synopsis)
+        help: ArgumentHelp("Begin there: \(StartArgument.synopsis).", valueName: "place")
     )
     var from: StartArgument?
 

@@ -68,9 +68,11 @@ struct InputBuffer: ~Copyable {
     mutating func readMore() throws(CommandFailure) -> ReadResult {
         makeRoom()
         while true {
+            // In steps, since a signal just before the wait doesn't end it. The look comes after the wait, so that a
+            // signal counts that came before the input ended.
+            let isReady = isReady(within: 100)
             if let signal = Interruption.signal { return .interrupted(signal: signal) }
-            // A signal that comes between the look above and the wait would otherwise be noticed only after it.
-            if !isReady(within: 100) { continue }
+            if !isReady { continue }
             do {
                 let end = held.upperBound
                 let count = try unsafe storage.withUnsafeMutableBytes { bytes in

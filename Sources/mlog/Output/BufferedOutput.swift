@@ -85,8 +85,10 @@ struct BufferedOutput: ~Copyable {
                 let piece = unsafe UnsafeRawBufferPointer(rebasing: rest)
                 let count = unsafe try descriptor.write(piece, retryOnInterrupt: false)
                 unsafe rest = rest.dropFirst(count)
+                // A signal cuts a write short where it would have gone on waiting for room.
+                if unsafe !rest.isEmpty { noteInterruption() }
             } catch Errno.interrupted {
-                if let signal = Interruption.signal { failure = Interrupted(signal: signal) }
+                noteInterruption()
             } catch Errno.wouldBlock {
                 waitForRoom()
             } catch Errno.brokenPipe {
@@ -96,6 +98,10 @@ struct BufferedOutput: ~Copyable {
                 failure = (error as? Errno).map { CommandFailure($0, on: stream) } ?? error
             }
         }
+    }
+
+    private mutating func noteInterruption() {
+        if let signal = Interruption.signal { failure = Interrupted(signal: signal) }
     }
 
     /// Waits until a pipe that somebody else made non-blocking takes more, a tenth of a second at most.
