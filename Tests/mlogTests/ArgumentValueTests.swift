@@ -52,6 +52,18 @@ struct ArgumentValueTests {
     }
 
     @Test(
+        "A duration is written in the units it fills",
+        arguments: [
+            (0, "0s"), (7, "7ns"), (1_500, "1.5us"), (10_000_000, "10ms"), (1_234_567_890, "1.234s"),
+            (60_000_000_000, "1m"), (65_500_000_000, "1m5.5s"), (3_600_000_000_000, "1h"),
+            (5_400_000_000_000, "1h30m"), (90_061_000_000_000, "1d1h1m1s"), (864_000_000_000_000, "10d"),
+        ] as [(Int64, String)]
+    )
+    func writesDurations(nanoseconds: Int64, text: String) {
+        #expect(TimeSpan(.nanoseconds(nanoseconds)).description == text)
+    }
+
+    @Test(
         "What is no duration is refused",
         arguments: ["", "5", "m", "5x", "1.5ns", "-5m", "5m3", "999999999w", "1h 2m"]
     )

@@ -12,9 +12,12 @@ struct TimeSpan: ExpressibleByArgument, CustomStringConvertible {
 
     var duration: Duration { .nanoseconds(nanoseconds) }
 
+    /// The duration without what is less than a nanosecond; the longest there is, if it is longer than 292 years.
     init(_ duration: Duration) {
         let (seconds, attoseconds) = duration.components
-        nanoseconds = seconds * 1_000_000_000 + attoseconds / 1_000_000_000
+        let (product, overflow) = seconds.multipliedReportingOverflow(by: 1_000_000_000)
+        let (sum, carry) = product.addingReportingOverflow(attoseconds / 1_000_000_000)
+        nanoseconds = overflow || carry ? .max : sum
     }
 
     init?(argument: String) {
@@ -31,16 +34,31 @@ struct TimeSpan: ExpressibleByArgument, CustomStringConvertible {
         self.nanoseconds = nanoseconds
     }
 
-    /// The duration in the largest unit it fills, with three digits after the point at most.
+    /// The duration in days, hours, minutes and seconds, or if it is less than one, in a smaller unit; with three
+    /// digits after the point at most.
     var description: String {
-        let scale: [(unit: String, worth: Int64)] = [
-            ("d", 86_400_000_000_000), ("h", 3_600_000_000_000), ("m", 60_000_000_000),
-            ("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000),
-        ]
-        guard let (unit, worth) = scale.first(where: { nanoseconds >= $0.worth }) else { return "\(nanoseconds)ns" }
-        let thousandths = nanoseconds % worth / max(1, worth / 1_000)
-        var fraction = String(String(1_000 + thousandths).dropFirst())
-        while fraction.last == "0" { fraction.removeLast() }
-        return "\(nanoseconds / worth)\(fraction.isEmpty ? "" : ".\(fraction)")\(unit)"
+        let seconds = nanoseconds / 1_000_000_000
+        guard seconds > 0 else { return small }
+        var text = ""
+        for (unit, worth, limit) in [("d", 86_400, Int64.max), ("h", 3_600, 24), ("m", 60, 60)] {
+            let count = seconds / worth % limit
+            if count > 0 { text += "\(count)\(unit)" }
+        }
+        let part = decimal(nanoseconds % 60_000_000_000, by: 1_000_000_000)
+        return part == "0" ? text : "\(text)\(part)s"
+    }
+
+    private var small: String {
+        if nanoseconds == 0 { return "0s" }
+        if nanoseconds < 1_000 { return "\(nanoseconds)ns" }
+        if nanoseconds < 1_000_000 { return "\(decimal(nanoseconds, by: 1_000))us" }
+        return "\(decimal(nanoseconds, by: 1_000_000))ms"
+    }
+
+    /// The quotient with three digits after the point, cut off, without zeros at the end.
+    private func decimal(_ number: Int64, by unit: Int64) -> String {
+        var digits = String(1_000 + number % unit / (unit / 1_000)).dropFirst()
+        while digits.last == "0" { digits.removeLast() }
+        return digits.isEmpty ? "\(number / unit)" : "\(number / unit).\(digits)"
     }
 }

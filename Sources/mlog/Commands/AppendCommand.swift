@@ -79,10 +79,10 @@ struct AppendCommand: ParsableCommand {
     private func summarize(_ appender: borrowing RecordAppender, since start: ContinuousClock.Instant) {
         let terminal = Terminal(.standardError)
         guard terminal.isTerminal else { return }
-        let elapsed = TimeSpan(ContinuousClock.now - start)
+        let elapsed = TimeSpan(max(ContinuousClock.now - start, .microseconds(1)))
         let records = appender.count == 1 ? "1 record" : "\(appender.count) records"
         let size = ByteSize(bytes: appender.byteCount)
-        let rate = ByteSize(bytes: UInt64(Double(appender.byteCount) / (elapsed.duration / .seconds(1))))
+        let rate = ByteSize(bytes: UInt64(min(1e18, Double(appender.byteCount) / (elapsed.duration / .seconds(1)))))
         let place = appender.first.map { "; sequence \($0) to \($0 + appender.count - 1)" } ?? ""
         var errors = BufferedOutput(to: .standardError)
         errors.write("appended \(records), \(size), in \(elapsed) (\(rate)/s)\(place)\n")

@@ -18,9 +18,9 @@ struct ProgressBar: ~Copyable {
         nextUpdate = now + Self.interval
         isShown = true
         let share = min(1, Double(done) / Double(total))
-        let rest = TimeSpan(share > 0 ? .seconds(Int64((now - start) / .seconds(1) * (1 - share) / share)) : .zero)
+        let rest = (now - start) / .seconds(1) * (1 - share) / max(share, 1e-6)
         let sizes = "\(ByteSize(bytes: done)) of \(ByteSize(bytes: total))"
-        let text = " \(Int(share * 100))%, \(sizes), \(rest) left"
+        let text = " \(Int(share * 100))%, \(sizes), \(TimeSpan(.seconds(Int64(rest)))) left"
         let room = max(0, min(50, terminal.width - text.count - 3))
         let filled = Int(share * Double(room))
         let bar = String(repeating: "=", count: filled) + String(repeating: " ", count: room - filled)

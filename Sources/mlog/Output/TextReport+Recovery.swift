@@ -16,6 +16,7 @@ extension TextReport {
         }
         add(kept: report.kept)
         for name in report.movedTailers { add(line: "tailer \(name) was beyond the end: moved to it") }
+        if report.copiedSegments > 0 { add(line: "copied \(report.copiedSegments) segments after a failed flush") }
         if report.rebuiltIndexEntries > 0 { add(line: "rebuilt \(report.rebuiltIndexEntries) index entries") }
         if report.rewrittenSeals > 0 { add(line: "rewrote \(report.rewrittenSeals) seals") }
         add(line: "the log ends at position \(report.endPosition), before sequence \(report.nextSequence)")
