@@ -81,7 +81,8 @@ struct TailersTests {
         let log = try await TemporaryLog(of: numbers)
         for outcome in [
             try await Mlog.run("tailers", log.path, "remove", "nobody"),
-            try await Mlog.run("tailers", log.path, "reset", "nobody", "--to", "first"),
+            try await Mlog.run("tailers", log.path, "reset", "a b", "--to", "first"),
+            try await Mlog.run("tailers", log.path, "reset", "a", "--to", "sequence:21"),
             try await Mlog.run("tail", "--as", "../x", log.path),
         ] {
             #expect(outcome.status == 1)
@@ -107,7 +108,7 @@ struct TailersTests {
             places[name] = try #require(entry["sequence"] as? Int)
             #expect(entry["lag"] as? Int == 20 - (places[name] ?? 0))
             #expect(entry["position"] is Int)
-            #expect(entry["isInUse"] as? Bool == false)
+            #expect(entry["isOpen"] as? Bool == false)
         }
         return places
     }

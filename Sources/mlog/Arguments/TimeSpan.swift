@@ -40,7 +40,10 @@ struct TimeSpan: ExpressibleByArgument, CustomStringConvertible {
         let seconds = nanoseconds / 1_000_000_000
         guard seconds > 0 else { return small }
         var text = ""
-        for (unit, worth, limit) in [("d", 86_400, Int64.max), ("h", 3_600, 24), ("m", 60, 60)] {
+        let units: [(name: String, worth: Int64, limit: Int64)] = [
+            ("d", 86_400, .max), ("h", 3_600, 24), ("m", 60, 60),
+        ]
+        for (unit, worth, limit) in units {
             let count = seconds / worth % limit
             if count > 0 { text += "\(count)\(unit)" }
         }

@@ -15,44 +15,22 @@ struct ListTailersCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-        let log = try Log.openReadOnly(at: tailers.log.path)
-        let end = try log.nextSequence
-        let entries = try log.namedTailers().map { Entry($0, end: end) }
+        let infos = try Log.openReadOnly(at: tailers.log.path).namedTailers()
         if json {
-            try JSONReport.print(entries)
+            try JSONReport.print(infos)
             return
         }
         var report = TextReport()
-        if entries.isEmpty {
+        if infos.isEmpty {
             report.add(line: "no named tailers")
         } else {
             report.add(
-                table: ["tailer", " position", " sequence", " lag", "in use"],
-                rows: entries.map {
-                    [$0.name, "\($0.position)", "\($0.sequence)", "\($0.lag)", $0.isInUse ? "yes" : "no"]
+                table: ["tailer", " position", " sequence", " lag", "open"],
+                rows: infos.map {
+                    [$0.name, "\($0.position)", "\($0.sequence)", "\($0.lag)", $0.isOpen ? "yes" : "no"]
                 }
             )
         }
         try report.print()
-    }
-}
-
-extension ListTailersCommand {
-    /// What is told of a named tailer.
-    private struct Entry: Encodable {
-        let name: String
-        let position: UInt64
-        let sequence: UInt64
-        let lag: UInt64
-        let isInUse: Bool
-
-        init(_ info: NamedTailerInfo, end: UInt64) {
-            name = info.name
-            position = info.position.rawValue
-            sequence = info.sequence
-            // It may have gone on since the end was looked up.
-            lag = end - min(info.sequence, end)
-            isInUse = info.isInUse
-        }
     }
 }

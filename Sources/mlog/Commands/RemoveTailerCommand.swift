@@ -15,8 +15,6 @@ struct RemoveTailerCommand: ParsableCommand {
     var name: String
 
     func run() throws {
-        let log = try Log.open(at: tailers.log.path)
-        try log.removeNamedTailer(name)
-        try log.close()
+        try Log.openReadOnly(at: tailers.log.path).removeNamedTailer(name)
     }
 }

@@ -5,7 +5,7 @@ import MappedLog
 struct ResetTailerCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "reset",
-        abstract: "Move a named tailer to another place.",
+        abstract: "Move a named tailer to another place, or make one.",
         usage: "mlog tailers <log> reset <name> --to <place>"
     )
 
@@ -22,8 +22,6 @@ struct ResetTailerCommand: ParsableCommand {
     var place: StartArgument
 
     func run() throws {
-        let log = try Log.open(at: tailers.log.path)
-        try log.resetNamedTailer(name, to: place.start)
-        try log.close()
+        try Log.openReadOnly(at: tailers.log.path).resetNamedTailer(name, to: place.start)
     }
 }

@@ -92,8 +92,7 @@ struct TailCommand: ParsableCommand {
     private var visibility: Visibility { durable ? .durable : .committed }
 
     private func tail(as name: String, with printer: inout RecordPrinter) throws {
-        // A named tailer keeps its place in the log, so the log has to be open for writing.
-        let log = try Log.open(at: log.path)
+        let log = try Log.openReadOnly(at: log.path)
         let start = from?.start ?? .first
         var source = CommittingTailer(try log.tailer(named: name, startingAt: start, visibility: visibility))
         try printer.print(from: &source, until: follows ? nil : log.nextSequence)
@@ -102,18 +101,20 @@ struct TailCommand: ParsableCommand {
     private func tail(with printer: inout RecordPrinter) throws {
         let log = try Log.openReadOnly(at: log.path)
         var tailer = try log.tailer(from: from?.start ?? .first, visibility: visibility)
-        if from == nil { try seekToLength(&tailer) }
+        // What a tailer that sees only durable records takes for the end is the end of all.
+        let end = durable ? .position(try log.durablePosition) : TailStart.end
+        if from == nil { try seekToLength(&tailer, before: end) }
         if reverse {
-            try printer.printReversed(from: &tailer)
+            try printer.printReversed(from: &tailer, before: end)
         } else {
             try printer.print(from: &tailer, until: follows ? nil : log.nextSequence)
         }
     }
 
     /// Goes from the first record to where `-n` wants to begin.
-    private func seekToLength(_ tailer: inout Tailer) throws(LogError) {
+    private func seekToLength(_ tailer: inout Tailer, before end: TailStart) throws(LogError) {
         let first = tailer.sequence
-        try tailer.seek(to: .end)
+        try tailer.seek(to: end)
         let end = tailer.sequence
         let start =
             switch length ?? .last(10) {

@@ -9,19 +9,19 @@ struct CommittingTailer: ~Copyable {
     private var lastCommit = ContinuousClock.now
 
     init(_ tailer: consuming NamedTailer) {
-        committed = tailer.sequence
+        committed = tailer.tailer.sequence
         self.tailer = tailer
     }
 }
 
 extension CommittingTailer: RecordSource {
-    var sequence: UInt64 { tailer.sequence }
+    var sequence: UInt64 { tailer.tailer.sequence }
 
     mutating func read(
         upTo count: Int,
         _ body: (borrowing Record) throws(LogError) -> Void
     ) throws(LogError) -> Int {
-        try tailer.read(upTo: count, body)
+        try tailer.tailer.read(upTo: count, body)
     }
 
     mutating func wait(upTo duration: Duration) throws(LogError) -> Bool {
@@ -30,10 +30,9 @@ extension CommittingTailer: RecordSource {
 
     mutating func outputWasWritten(isLast: Bool) throws(LogError) {
         let now = ContinuousClock.now
-        // At the end even when nothing was read, so that a new name is known from then on.
-        guard isLast || (tailer.sequence != committed && now - lastCommit >= Self.interval) else { return }
+        guard sequence != committed, isLast || now - lastCommit >= Self.interval else { return }
         try tailer.commit()
-        committed = tailer.sequence
+        committed = sequence
         lastCommit = now
     }
 }

@@ -58,10 +58,10 @@ struct RecordPrinter: ~Copyable {
         }
     }
 
-    /// Prints everything between the place of the tailer and the end of the log, the newest record first.
-    mutating func printReversed(from tailer: inout Tailer) throws {
+    /// Prints everything between the place of the tailer and `end`, the newest record first.
+    mutating func printReversed(from tailer: inout Tailer, before end: TailStart) throws {
         let first = tailer.sequence
-        try tailer.seek(to: .end)
+        try tailer.seek(to: end)
         while remaining > 0, tailer.sequence > first, let record = try tailer.previous() {
             output.write(record, as: format)
             try output.check()
