@@ -130,6 +130,15 @@ struct AppendTests {
         #expect(try await Mlog.run("tail", log.path).lines == ["one", "two", "three"])
     }
 
+    @Test("A batch that would outgrow a segment ends early")
+    func batchesFitSegments() async throws {
+        let log = try await TemporaryLog(of: [])
+        let lines = (0..<5_000).map { String(repeating: "x", count: $0 % 100) }
+        try await Mlog.append(lines, to: log.path, "--batch", "1000000")
+        let areSame = try await Mlog.run("tail", "-n", "+1", log.path).lines == lines
+        #expect(areSame)
+    }
+
     @Test("Ctrl-C ends it after the last whole record", arguments: [1, 100])
     func endsOnInterrupt(batch: Int) async throws {
         let log = try await TemporaryLog(of: [])

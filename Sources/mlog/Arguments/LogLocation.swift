@@ -9,7 +9,8 @@ struct LogLocation: ExpressibleByArgument, CustomStringConvertible {
     let path: FilePath
 
     init?(argument: String) {
-        if argument.isEmpty { return nil }
+        // Names of logs in memory, not of directories; a directory so called is `./shm:NAME`.
+        if argument.isEmpty || argument.hasPrefix("shm:") || argument.hasPrefix("sysv:") { return nil }
         path = FilePath(argument)
     }
 
