@@ -22,7 +22,10 @@ struct UsageTests {
         #expect(outcome.lines.allSatisfy { $0.count <= 80 || $0.hasPrefix("USAGE: ") })
     }
 
-    @Test("Wrong usage is one line and status 2", arguments: ["what", "--what", "tail", "create a b", "create shm:a", "info ''"])
+    @Test(
+        "Wrong usage is one line and status 2",
+        arguments: ["what", "--what", "tail", "create a b", "create shm:a", "info ''"]
+    )
     func refusesNonsense(arguments: String) async throws {
         let outcome = try await Mlog.shell("$mlog \(arguments)")
         #expect(outcome.status == 2)
