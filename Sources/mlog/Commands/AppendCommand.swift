@@ -55,8 +55,9 @@ struct AppendCommand: ParsableCommand {
             batchSize: batch,
             input: InputBuffer(reading: .standardInput)
         )
+        let interruption: Interrupted?
         do {
-            try appender.appendAll()
+            interruption = try appender.appendAll()
         } catch {
             // Flushed all the same; what has gone wrong before is what has to be told.
             try? log.close()
@@ -65,6 +66,7 @@ struct AppendCommand: ParsableCommand {
         }
         try log.close()
         summarize(appender, since: start)
+        if let interruption { throw interruption }
     }
 
     private func open() throws(LogError) -> Log {

@@ -29,25 +29,29 @@ struct RecordAppender: ~Copyable {
         splitter = RecordSplitter(format: format, maximumRecordSize: log.maximumRecordSize)
     }
 
-    /// Appends everything there is up to the end of the input, and after that throws what is wrong with the input.
-    mutating func appendAll() throws {
+    /// Appends everything up to the end of the input, or up to a signal, which it then gives back.
+    ///
+    /// Of input with something wrong in it, it appends what comes before that, and then throws.
+    mutating func appendAll() throws -> Interrupted? {
         while true {
-            do {
-                while let record = try splitter.next(in: buffer) { try add(record) }
-            } catch let error as CommandFailure {
-                try appendBatch()
-                throw error
-            }
+            while let record = try nextRecord() { try add(record) }
             // The input has no more for the moment: what it gave isn't kept waiting.
             if !batch.isEmpty, buffer.isAtEnd || !buffer.isReady { try appendBatch() }
             if batch.isEmpty { removeAppended() }
-            if buffer.isAtEnd { return }
-            switch try buffer.readMore() {
-            case .more, .end: continue
-            case .interrupted(let signal):
+            if buffer.isAtEnd { return nil }
+            if case .interrupted(let signal) = try buffer.readMore() {
                 try appendBatch()
-                throw Interrupted(signal: signal, report: interruptionReport)
+                return Interrupted(signal: signal, report: interruptionReport)
             }
+        }
+    }
+
+    private mutating func nextRecord() throws -> Range<Int>? {
+        do {
+            return try splitter.next(in: buffer)
+        } catch {
+            try appendBatch()
+            throw error
         }
     }
 
@@ -114,6 +118,6 @@ struct RecordAppender: ~Copyable {
     private var interruptionReport: String {
         let rest = buffer.count - splitter.offset
         let unfinished = rest == 0 ? "" : ", \(rest) bytes of an unfinished one are not"
-        return "interrupted: the \(count) records read so far are appended and flushed\(unfinished)"
+        return "interrupted: the \(count) records read so far are appended\(unfinished)"
     }
 }

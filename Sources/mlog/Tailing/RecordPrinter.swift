@@ -33,8 +33,8 @@ struct RecordPrinter: ~Copyable {
     mutating func print(from source: inout some RecordSource & ~Copyable, until end: UInt64?) throws {
         do {
             try printPieces(from: &source, until: end)
-        } catch let error as Interrupted {
-            // What is written is written, though nobody may be there to take it.
+        } catch {
+            // What came before a signal, or before damage, is good.
             try output.flush()
             try source.outputWasWritten(isLast: true)
             throw error
@@ -62,13 +62,22 @@ struct RecordPrinter: ~Copyable {
     mutating func printReversed(from tailer: inout Tailer, before end: TailStart) throws {
         let first = tailer.sequence
         try tailer.seek(to: end)
+        do {
+            try printReversed(from: &tailer, downTo: first)
+        } catch {
+            try output.flush()
+            throw error
+        }
+        try output.flush()
+    }
+
+    private mutating func printReversed(from tailer: inout Tailer, downTo first: UInt64) throws {
         while remaining > 0, tailer.sequence > first, let record = try tailer.previous() {
             output.write(record, as: format)
             try output.check()
             remaining -= 1
             if let signal = Interruption.signal { throw Interrupted(signal: signal) }
         }
-        try output.flush()
     }
 
     /// How many records to read at once; `nil` if enough was printed.
