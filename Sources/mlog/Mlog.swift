@@ -40,6 +40,7 @@ struct Mlog: ParsableCommand {
 
     /// Parses the command line, runs the command it names and exits with its status.
     static func main() {
+        StandardStreams.occupy()
         // A write to a pipe nobody reads is then an error, and ends the command quietly.
         _ = signal(SIGPIPE, SIG_IGN)
         let status: ExitStatus

@@ -41,6 +41,30 @@ struct UsageTests {
         #expect(!outcome.errors.contains("\u{1B}"))
     }
 
+    @Test("A stream that is closed is an error where it is needed, and never a file of the log")
+    func survivesClosedStreams() async throws {
+        let log = try await TemporaryLog(of: ["one"])
+        let statuses = try await Mlog.shell(
+            """
+            $mlog append \(log.path) <&-; echo $?
+            $mlog tail --as x \(log.path) >&-; echo $?
+            echo two | $mlog append \(log.path) <&0 >&- 2>&-; echo $?
+            $mlog append \(log.path) --format length-prefixed 2>&- <<< "no length"; echo $?
+            """
+        )
+        #expect(statuses.lines == ["1", "1", "0", "1"])
+        #expect(
+            statuses.errors == """
+                mlog: standard input: Bad file descriptor
+                mlog: standard output: Bad file descriptor
+
+                """
+        )
+        #expect(try await Mlog.run("tail", log.path).lines == ["one", "two"])
+        #expect(try await Mlog.run("verify", log.path).status == 0)
+        #expect(try await Mlog.run("tail", "--as", "x", log.path).lines == ["one", "two"])
+    }
+
     @Test("Shells get completion", arguments: ["bash", "zsh", "fish"])
     func completes(shell: String) async throws {
         let outcome = try await Mlog.run("--generate-completion-script", shell)
