@@ -1,0 +1,20 @@
+import ArgumentParser
+import MappedLog
+
+/// `mlog tailers LOG remove NAME`: forgets a named tailer.
+struct RemoveTailerCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "remove",
+        abstract: "Forget a named tailer and its place.",
+        usage: "mlog tailers <log> remove <name>"
+    )
+
+    @ParentCommand var tailers: TailersCommand
+
+    @Argument(help: "The name of the tailer.")
+    var name: String
+
+    func run() throws {
+        try Log.openReadOnly(at: tailers.log.path).removeNamedTailer(name)
+    }
+}

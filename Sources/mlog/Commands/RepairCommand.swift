@@ -1,0 +1,46 @@
+import ArgumentParser
+import MappedLog
+
+/// `mlog repair`: makes a damaged log usable, at the price of what is damaged.
+struct RepairCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "repair",
+        abstract: "Make a damaged log usable again, without what is damaged.",
+        discussion: """
+            It says what it skipped, and keeps that in lost+found. The log must have no writers. Copy the log first \
+            if what is lost matters: a later version may save more of it.
+
+            Examples:
+              mlog repair /var/log/orders
+              mlog repair --json /var/log/orders
+            """
+    )
+
+    @Argument(help: LogLocation.help)
+    var log: LogLocation
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func run() throws {
+        let report = try Maintenance.repair(at: log.path)
+        if json {
+            try JSONReport.print(report)
+        } else {
+            try text(report).print()
+        }
+    }
+
+    private func text(_ report: RepairReport) -> TextReport {
+        var text = TextReport()
+        for range in report.skippedRanges {
+            let bytes = range.upperBound - range.lowerBound
+            text.add(line: "skipped \(bytes) bytes from position \(range.lowerBound) on", .bad)
+        }
+        if report.skippedRanges.isEmpty { text.add(line: "nothing was damaged", .good) }
+        if report.skippedRecords > 0 { text.add(line: "\(report.skippedRecords) records are lost", .bad) }
+        text.add(kept: report.kept)
+        text.add(report.recovery)
+        return text
+    }
+}

@@ -1,0 +1,126 @@
+import ArgumentParser
+import MappedLog
+import SystemPackage
+
+/// `mlog tail`: prints records, and follows the log.
+struct TailCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tail",
+        abstract: "Print the last records, or those from some place on, and follow the log.",
+        discussion: """
+            Without --from, -n and --as it prints the last 10 records. With -f it goes on with what is appended, \
+            across segments, until Ctrl-C (status 0) or until nobody reads the output any more.
+
+            --from takes 'first', 'end' (what is appended from now on, with -f), 'sequence:N', 'position:P', \
+            'time:T' (RFC 3339), or a duration before now, such as '-5m'.
+
+            --format json prints one object a line: sequence, position, timestamp, and payload if it is UTF-8, else \
+            payloadBase64.
+
+            --as NAME tails under a name: it begins where that name left off (or, the first time, at --from, else at \
+            the first record). The place is kept after the output was written, in -f once a second and at the end, \
+            so after a crash some records may come again, but none is left out.
+
+            Examples:
+              mlog tail -f /var/log/orders
+              mlog tail -n 100 --reverse /var/log/orders
+              mlog tail --from time:2025-11-23T12:00:00Z --count 5 /var/log/orders
+              mlog tail --from -5m --format json /var/log/orders | jq .payload
+              mlog tail --as billing -f /var/log/orders | bill
+            """
+    )
+
+    @Argument(help: LogLocation.help)
+    var log: LogLocation
+
+    @Option(
+        name: .customShort("n", allowingJoined: true),
+        parsing: .unconditional,
+        help: ArgumentHelp("Print the last N records, or with +N all from the Nth on.", valueName: "N")
+    )
+    var length: TailLength?
+
+    @Flag(name: .customShort("f"), help: "Follow: go on with what is appended.")
+    var follows = false
+
+    @Option(
+        name: .customLong("from"),
+        parsing: .unconditional,
+        help: ArgumentHelp("Begin there: \(StartArgument.synopsis).", valueName: "place")
+    )
+    var from: StartArgument?
+
+    @Option(help: ArgumentHelp("Stop after N records.", valueName: "N"))
+    var count: UInt64?
+
+    @Option(help: "How to print a record.")
+    var format = RecordFormat.lines
+
+    @Flag(help: "Print only what is known to be on the disk.")
+    var durable = false
+
+    @Option(name: .customLong("as"), help: ArgumentHelp("Tail under a name that the log remembers.", valueName: "name"))
+    var name: String?
+
+    @Flag(help: "Print the newest record first.")
+    var reverse = false
+
+    func validate() throws {
+        if length != nil, from != nil { throw ValidationError("-n and --from each say where to begin: give one.") }
+        if length != nil, name != nil {
+            throw ValidationError("--as begins where that name left off: leave out -n, or use --count.")
+        }
+        if reverse, follows { throw ValidationError("--reverse has an end and -f has none: give one.") }
+        if reverse, name != nil { throw ValidationError("--as goes forward only: leave out --reverse.") }
+        if name?.isEmpty == true { throw ValidationError("--as needs a name that isn't empty.") }
+    }
+
+    func run() throws {
+        Interruption.watch()
+        var printer = RecordPrinter(format: format, limit: count)
+        do {
+            if let name {
+                try tail(as: name, with: &printer)
+            } else {
+                try tail(with: &printer)
+            }
+        } catch is Interrupted where follows {
+            // To have followed until somebody said stop is to have done it all.
+        }
+    }
+
+    private var visibility: Visibility { durable ? .durable : .committed }
+
+    private func tail(as name: String, with printer: inout RecordPrinter) throws {
+        let log = try Log.openReadOnly(at: log.path)
+        let start = from?.start ?? .first
+        var source = CommittingTailer(try log.tailer(named: name, startingAt: start, visibility: visibility))
+        try printer.print(from: &source, until: follows ? nil : log.nextSequence)
+    }
+
+    private func tail(with printer: inout RecordPrinter) throws {
+        let log = try Log.openReadOnly(at: log.path)
+        var tailer = try log.tailer(from: from?.start ?? .first, visibility: visibility)
+        // What a tailer that sees only durable records takes for the end is the end of all.
+        let end = durable ? .position(try log.durablePosition) : TailStart.end
+        if from == nil { try seekToLength(&tailer, before: end) }
+        if reverse {
+            try printer.printReversed(from: &tailer, before: end)
+        } else {
+            try printer.print(from: &tailer, until: follows ? nil : log.nextSequence)
+        }
+    }
+
+    /// Goes from the first record to where `-n` wants to begin.
+    private func seekToLength(_ tailer: inout Tailer, before end: TailStart) throws(LogError) {
+        let first = tailer.sequence
+        try tailer.seek(to: end)
+        let end = tailer.sequence
+        let start =
+            switch length ?? .last(10) {
+            case .last(let count): end - min(count, end - first)
+            case .fromRecord(let number): first + min(max(number, 1) - 1, end - first)
+            }
+        try tailer.seek(to: .sequence(start))
+    }
+}

@@ -1,0 +1,54 @@
+import ArgumentParser
+import MappedLog
+
+/// `mlog verify`: checks every byte of a log.
+struct VerifyCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "verify",
+        abstract: "Check every frame of a log.",
+        discussion: """
+            It only reads, and may run beside writers and tailers. Exit status: 0 when the log is whole, 1 when it is \
+            damaged or can't be read.
+
+            Examples:
+              mlog verify /var/log/orders
+              mlog verify --json /var/log/orders | jq .findings
+            """
+    )
+
+    @Argument(help: LogLocation.help)
+    var log: LogLocation
+
+    @Flag(help: "Print JSON.")
+    var json = false
+
+    func run() throws {
+        var bar = ProgressBar()
+        let report: VerifyReport
+        do {
+            defer { bar.clear() }
+            report = try Maintenance.verify(at: log.path) { bar.update(done: $0.bytesDone, of: $0.bytesTotal) }
+        }
+        if json {
+            try JSONReport.print(report)
+        } else {
+            try text(report).print()
+        }
+        guard report.isWhole else {
+            throw CommandFailure("\(log): the log is damaged; 'mlog repair \(log)' makes what is left of it usable")
+        }
+    }
+
+    private func text(_ report: VerifyReport) -> TextReport {
+        var text = TextReport()
+        for finding in report.findings {
+            let place = finding.position.map { ", position \($0)" } ?? ""
+            text.add(line: "\(finding.file)\(place): \(finding.what)", .bad)
+        }
+        if report.isWhole {
+            let size = ByteSize(bytes: report.bytes)
+            text.add(line: "whole: segments \(report.segments), records \(report.records), \(size)", .good)
+        }
+        return text
+    }
+}

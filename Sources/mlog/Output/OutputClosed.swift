@@ -1,0 +1,2 @@
+/// Nobody reads the output any more: the reason to end quietly.
+struct OutputClosed: Error {}
