@@ -1,0 +1,588 @@
+/*
+ * The checked model of MappedLog's protocols, for Spin 6.5. `tools/model` runs all of it.
+ *
+ * One scenario at a time is chosen with -DSCENARIO_..., so that each search is exhaustive; one known mistake at a
+ * time can be put in with -DMISTAKE_..., and then the search must fail. What a scenario covers, and for which
+ * sizes its search is complete, stands at its head.
+ *
+ *   SCENARIO_APPEND    append, batch, in-place append, death at every step, repair; a tailer that reads along
+ *   SCENARIO_ROLL      the same over two segments: activation line, `end`, seal line
+ *   SCENARIO_POWER     batches, repair and its flush, power cut, recover, recover interrupted
+ *   SCENARIO_SYNC      two flushers, a failing disk, `flushing`, poison, the watermark, over a roll
+ *   SCENARIO_WAKE      sleeping tailers, the "wake me" flag, the fence, and a writer that dies before it wakes
+ *   SCENARIO_OPEN      gate, first writer, half-done recovery, the clean-close note, poison across a restart
+ *
+ * How it is modelled. A cell is 8 bytes; one load or store of a cell is one step, and a writer may die before
+ * each step (STEP). Memory is sequentially consistent, except in SCENARIO_WAKE, where appenders have store
+ * buffers: elsewhere a mutex or the release/acquire pair of the word gives the order. A CRC is never right by
+ * accident: a frame is valid when its word and all cells of its body bear the same id. The sparse index is left
+ * out (a hint, checked against the frame it names), and so are compaction and retention.
+ *
+ * Sentences that the model showed to be needed are marked NEEDED.
+ */
+
+#ifndef DEATHS
+#define DEATHS 2
+#endif
+
+/* A step of somebody who may be killed: either it is done, or he is dead before it. */
+#define STEP(...) if :: d_step { __VA_ARGS__ } :: deaths < DEATHS -> goto dying fi
+
+#define FREE 255
+
+/* ===================================================================================================== */
+#if defined(SCENARIO_APPEND) || defined(SCENARIO_ROLL) || defined(SCENARIO_POWER)
+/*
+ * Append, roll, repair. All of `control` is here: the robust mutex, slot[2], generation.
+ *
+ * Complete for:
+ *   APPEND  2 appenders (or 3, -DAPPENDERS=3), one tailer, one segment of 8 cells; see tools/model for the
+ *           number of appends and deaths. A thread that died is born again as a new one, so more than two
+ *           threads take part, though never more than two at a time.
+ *   ROLL    2 appenders, one tailer, two segments of 6 cells.
+ *   POWER   2 appenders, one segment of 6 cells, power cut at any time, recover interrupted once.
+ */
+#ifndef APPENDERS
+#define APPENDERS 2
+#endif
+#ifndef ATTEMPTS
+#define ATTEMPTS 3
+#endif
+#ifdef SCENARIO_APPEND
+#define SEGMENTS 1
+#define SEGMENT 8
+#endif
+#ifdef SCENARIO_ROLL
+#define SEGMENTS 2
+#define SEGMENT 6
+#endif
+#ifdef SCENARIO_POWER
+#define SEGMENTS 1
+#ifndef SEGMENT
+#define SEGMENT 6
+#endif
+#endif
+#define CELLS (SEGMENTS * SEGMENT)
+
+/* A cell: 0, a cell of a body, or a word (kind, length in cells, place in the batch, id of the append). */
+#define BODY      1
+#define RECORD    2
+#define END       3
+#define ALONE     0
+#define FIRST     1
+#define LAST      2
+#define KIND(x)   ((x) & 3)
+#define LENGTH(x) (((x) >> 2) & 3)
+#define PLACE(x)  (((x) >> 4) & 3)
+#define ID(x)     (((x) >> 6) & 15)
+#define WORD(kind, length, place, id) ((kind) + ((length) << 2) + ((place) << 4) + ((id) << 6))
+/* A body bears the durable lag; here simply the watermark of the moment. */
+#define BODYOF(id, known) (BODY + ((known) << 2) + ((id) << 6))
+#define KNOWN(x)  (((x) >> 2) & 15)
+#define ENDLENGTH 2
+
+#define CURRENT (generation & 1)
+#define OTHER   (1 - (generation & 1))
+
+short cell[CELLS];
+byte owner = FREE;           /* the mutex */
+bool ownerDead = false;      /* the next to lock it is told EOWNERDEAD */
+byte slotTail[2], slotSequence[2];
+byte slotStamp[2];           /* smallest and largest timestamp go the same way; here the largest length */
+byte generation = 0;         /* a 64-bit number; only its last bit matters under the lock */
+byte deaths = 0, attempts = 0;
+byte watermark = 0;
+
+#if SEGMENTS > 1
+byte activation = 0;         /* of the second segment: 0 = bad, else base sequence + 1 */
+#define BADSEAL 255
+byte sealEnd = BADSEAL, sealSequence = 0, sealStamp = 0;   /* of the first segment */
+#endif
+
+/* What is true, known to the checks only. */
+byte trueEnd = 0;            /* behind the last committed frame */
+byte trueCount = 0;          /* committed records */
+#if SEGMENTS > 1
+byte trueStamp = 0;          /* of the active segment */
+byte trueEndFrame = 0, trueSealStamp = 0, trueSealSequence = 0;
+#endif
+#ifdef SCENARIO_POWER
+short trueWord[CELLS];       /* the word that was committed at a position */
+short disk[CELLS];           /* what a power cut leaves */
+bool cut = false;            /* the writers are gone; recover has its turn */
+bool restarted = false;
+byte cuts = 0;
+bool forgetful = false;      /* that was a power cut, not only the death of all processes */
+#define ALIVE provided (!cut)
+#else
+#define ALIVE
+#endif
+
+/* Nothing committed is ever stored into again, by anyone. */
+inline store(p, x) { assert(p >= trueEnd); cell[p] = x }
+
+/* The store of a (first) word: from here on everybody sees the frame, so it must be whole. */
+inline commit(p, x) {
+	assert(p == trueEnd);
+	store(p, x);
+	/* the frame and, of a batch, the second one are complete: words and bodies of this append */
+	k = p + 1;
+	do
+	:: k < p + LENGTH(x) -> assert(KIND(cell[k]) == BODY && ID(cell[k]) == ID(x)); k++
+	:: else -> break
+	od;
+	if
+	:: PLACE(x) == FIRST ->
+		assert(KIND(cell[k]) == RECORD && PLACE(cell[k]) == LAST && ID(cell[k]) == ID(x));
+		assert(ID(cell[k + 1]) == ID(x) && KIND(cell[k + 1]) == BODY)
+	:: else
+	fi;
+#ifdef SCENARIO_POWER
+	trueWord[p] = x;
+	if :: PLACE(x) == FIRST -> trueWord[k] = cell[k] :: else fi;
+#endif
+	if
+	:: PLACE(x) == FIRST -> k = k + 2; trueCount = trueCount + 2
+	:: PLACE(x) != FIRST && KIND(x) == RECORD -> trueCount++
+	:: else
+	fi;
+#if SEGMENTS > 1
+	if
+	:: KIND(x) == END ->
+		/* The activation line counts from here on. */
+		assert(activation == trueCount + 1);
+		trueEndFrame = p; trueSealStamp = trueStamp; trueSealSequence = trueCount; trueStamp = 0;
+		k = SEGMENT
+	:: KIND(x) == RECORD && LENGTH(x) > trueStamp -> trueStamp = LENGTH(x)
+	:: else
+	fi;
+#endif
+	trueEnd = k; k = 0
+}
+
+/* What must hold for whoever has the lock and has repaired what was to repair. */
+inline whole() {
+	assert(slotTail[CURRENT] == trueEnd);
+	assert(slotSequence[CURRENT] == trueCount);
+	k = trueEnd;
+	do
+	:: k < CELLS -> assert(cell[k] == 0); k++
+	:: else -> k = 0; break
+	od;
+#if SEGMENTS > 1
+	assert(slotStamp[CURRENT] == trueStamp);
+	if
+	:: trueEnd >= SEGMENT ->
+		assert(sealEnd == trueEndFrame && sealSequence == trueSealSequence && sealStamp == trueSealStamp)
+	:: else
+	fi
+#endif
+}
+
+/* Tail, sequence and timestamps move in one store. */
+#ifdef MISTAKE_SEPARATE_STORES
+#define ADVANCE \
+	STEP(slotTail[CURRENT] = slotTail[OTHER]); \
+	STEP(slotSequence[CURRENT] = slotSequence[OTHER]); \
+	STEP(slotStamp[CURRENT] = slotStamp[OTHER])
+#else
+#define ADVANCE STEP(generation++)
+#endif
+
+#ifdef SCENARIO_POWER
+#define FLUSHALL k = 0; do :: k < CELLS -> disk[k] = cell[k]; k++ :: else -> k = 0; break od
+#endif
+
+inline writeSeal() {
+	STEP(sealEnd = BADSEAL; sealSequence = slotSequence[CURRENT]);       /* a line is torn while it is written */
+	STEP(sealEnd = slotTail[CURRENT]; sealStamp = slotStamp[CURRENT])
+}
+
+inline enterSuccessor() {
+	STEP(slotTail[OTHER] = SEGMENT);
+	STEP(slotSequence[OTHER] = slotSequence[CURRENT]);
+	STEP(slotStamp[OTHER] = 0);
+	ADVANCE
+}
+
+/*
+ * EOWNERDEAD: the word decides. The order of slot and payload matters (NEEDED: the other slot's tail must be
+ * stored before the first store into the data, for the compiler too: a release store keeps earlier stores
+ * before it, and does not keep later plain stores behind it).
+ */
+inline repair() {
+	t = slotTail[CURRENT];
+#ifdef MISTAKE_REPAIR_BY_EXTENT
+	if
+	:: true ->
+#else
+	if
+	:: KIND(cell[t]) == RECORD -> ADVANCE
+#if SEGMENTS > 1
+	:: KIND(cell[t]) == END ->
+#ifndef MISTAKE_SEAL_NOT_REWRITTEN
+		writeSeal();
+#endif
+		enterSuccessor()
+#endif
+	:: cell[t] == 0 ->
+#endif
+		i = t;
+#ifdef MISTAKE_ZERO_WORD_ONLY
+		if :: i < slotTail[OTHER] -> STEP(store(i, 0)) :: else fi;
+#else
+#ifdef SCENARIO_POWER
+		seen = false;
+#endif
+		do
+		:: i < slotTail[OTHER] ->
+#ifdef SCENARIO_POWER
+			STEP(if :: KIND(cell[i]) >= RECORD -> seen = true :: else fi; store(i, 0); i++)
+#else
+			STEP(store(i, 0); i++)
+#endif
+		:: else -> break
+		od;
+#endif
+#ifdef SCENARIO_POWER
+		/*
+		 * Words of a dead batch may be on the disk. NEEDED: flush whenever the range was not empty, and not only
+		 * if a non-zero word was found: who repairs after a dead repairer finds only 0, though the zeros are
+		 * not on the disk (MISTAKE_FLUSH_IF_SEEN).
+		 */
+#if defined(MISTAKE_REPAIR_WITHOUT_FLUSH)
+#elif defined(MISTAKE_FLUSH_IF_SEEN)
+		if :: seen -> STEP(FLUSHALL) :: else fi;
+#else
+		if :: t < slotTail[OTHER] -> STEP(FLUSHALL) :: else fi;
+#endif
+		seen = false;
+#endif
+	fi;
+	t = 0; i = 0;
+	STEP(ownerDead = false)                /* consistent comes last: a second death repeats all of it */
+}
+
+#if SEGMENTS > 1
+inline roll() {
+#ifdef MISTAKE_ACTIVATION_ONCE
+	if
+	:: activation != 0
+	:: else ->
+#else
+	if
+	:: true ->
+#endif
+		STEP(assert(trueEnd < SEGMENT); activation = 0);
+		STEP(assert(trueEnd < SEGMENT); activation = slotSequence[CURRENT] + 1)
+	fi;
+	STEP(slotTail[OTHER] = t + ENDLENGTH);
+	STEP(store(t + 1, BODYOF(15, 0)));
+	STEP(commit(t, WORD(END, ENDLENGTH, ALONE, 15)));
+	writeSeal();
+	enterSuccessor();
+	t = slotTail[CURRENT]
+}
+#endif
+
+proctype appender() ALIVE {
+	byte t = 0;              /* the tail */
+	byte need = 0;           /* cells to write */
+	byte id = 0, i = 0, k = 0;
+	byte shape = 0;          /* what is appended: 1 short, 2 long, 3 batch of two, 4 in place, 5 in place, throws */
+#ifdef SCENARIO_POWER
+	bool seen = false;
+#endif
+
+life:
+	do
+	:: atomic { attempts == ATTEMPTS && !ownerDead -> goto over }
+	:: atomic { owner == FREE && (attempts < ATTEMPTS || ownerDead) -> owner = _pid };
+		if
+		:: ownerDead -> repair()
+		:: else
+		fi;
+		d_step { whole() };
+		if
+		:: attempts == ATTEMPTS -> goto unlock
+		:: atomic { attempts < ATTEMPTS ->
+			attempts++; id = attempts; t = slotTail[CURRENT];
+			if
+#ifdef SCENARIO_POWER
+			:: shape = 1; need = 2
+			:: shape = 3; need = 4
+#else
+			:: shape = 1; need = 2
+			:: shape = 2; need = 3
+			:: shape = 3; need = 4
+#ifdef SCENARIO_APPEND
+			:: shape = 4; need = 3
+			:: shape = 5; need = 3
+#endif
+#endif
+			fi }
+		fi;
+		/* An append leaves room for `end`. */
+		if
+		:: t + need + ENDLENGTH <= ((t / SEGMENT) + 1) * SEGMENT
+#if SEGMENTS > 1
+		:: t + need + ENDLENGTH > ((t / SEGMENT) + 1) * SEGMENT && t < SEGMENT -> roll()
+		:: t + need + ENDLENGTH > ((t / SEGMENT) + 1) * SEGMENT && t >= SEGMENT -> goto unlock
+#else
+		:: else -> goto unlock
+#endif
+		fi;
+
+		/* 1. The other slot bounds what is about to be written. */
+#ifdef MISTAKE_PAYLOAD_BEFORE_SLOT
+		STEP(store(t + 1, BODYOF(id, watermark)));
+#endif
+		STEP(slotTail[OTHER] = t + need);
+		STEP(slotSequence[OTHER] = slotSequence[CURRENT] + (shape == 3 -> 2 : 1));
+		STEP(slotStamp[OTHER] = slotStamp[CURRENT];
+			if
+			:: shape == 2 && slotStamp[OTHER] < 3 -> slotStamp[OTHER] = 3
+			:: shape != 2 && slotStamp[OTHER] < 2 -> slotStamp[OTHER] = 2
+			:: else
+			fi);
+
+		/* 2. Everything but the words. */
+#ifdef MISTAKE_FIRST_WORD_FIRST
+		if :: shape == 3 -> STEP(commit(t, WORD(RECORD, 2, FIRST, id))) :: else fi;
+#endif
+		STEP(store(t + 1, BODYOF(id, watermark)));
+		if
+		:: shape == 2 || shape == 4 || shape == 5 -> STEP(store(t + 2, BODYOF(id, watermark)))
+		:: shape == 3 -> STEP(store(t + 3, BODYOF(id, watermark)))
+		:: else
+		fi;
+#ifdef SCENARIO_APPEND
+		if
+		:: shape == 4 ->
+			/* The closure used less than was reserved: zero the rest first, then correct the other slot. */
+#ifdef MISTAKE_SLOT_BEFORE_ZERO
+			STEP(slotTail[OTHER] = t + 2);
+			STEP(store(t + 2, 0))
+#else
+			STEP(store(t + 2, 0));
+			STEP(slotTail[OTHER] = t + 2)
+#endif
+		:: shape == 5 ->
+			STEP(store(t + 2, 0));
+			STEP(store(t + 1, 0));
+			goto unlock
+		:: else
+		fi;
+#endif
+
+		/* 3. The words, the first one last: that is the commit. */
+		if
+		:: shape == 3 ->
+			STEP(store(t + 2, WORD(RECORD, 2, LAST, id)));
+#ifndef MISTAKE_FIRST_WORD_FIRST
+			STEP(commit(t, WORD(RECORD, 2, FIRST, id)))
+#endif
+		:: shape == 2 -> STEP(commit(t, WORD(RECORD, 3, ALONE, id)))
+		:: else -> STEP(commit(t, WORD(RECORD, 2, ALONE, id)))
+		fi;
+
+		/* 4. */
+		ADVANCE;
+unlock:
+		STEP(assert(owner == _pid && !ownerDead); owner = FREE; t = 0; need = 0; id = 0; i = 0; shape = 0)
+	od;
+
+dying:
+	atomic {
+		deaths++;
+		if
+		:: owner == _pid -> owner = FREE; ownerDead = true
+		:: else
+		fi;
+		t = 0; need = 0; id = 0; i = 0; k = 0; shape = 0;
+#ifdef SCENARIO_POWER
+		seen = false;
+#endif
+		goto life
+	};
+over:
+	skip
+}
+
+#ifndef SCENARIO_POWER
+/*
+ * A tailer takes no lock. What is committed it sees at once, whoever is dead or stopped; what isn't, never.
+ */
+proctype tailer() {
+	byte r = 0, count = 0, k = 0;
+	short x = 0;
+end:
+	do
+	:: atomic { r < CELLS && cell[r] == 0 && r != trueEnd -> assert(false) }   /* it would wait for a writer */
+	:: atomic { r < CELLS && cell[r] != 0 -> x = cell[r]; assert(r < trueEnd) };
+		if
+		:: KIND(x) == RECORD ->
+			/* the body is read later than the word, and is whole */
+			d_step {
+				k = r + 1;
+				do
+				:: k < r + LENGTH(x) -> assert(cell[k] == BODYOF(ID(x), 0)); k++
+				:: else -> break
+				od;
+				/* a batch is checked whole before its first record is handed out */
+				if
+				:: PLACE(x) == FIRST ->
+					assert(cell[k] == WORD(RECORD, 2, LAST, ID(x)) && cell[k + 1] == BODYOF(ID(x), 0))
+				:: else
+				fi;
+				count++; r = k; k = 0; x = 0
+			}
+#if SEGMENTS > 1
+		:: KIND(x) == END -> d_step { r = SEGMENT; assert(activation == count + 1); x = 0 }
+#endif
+		:: else -> assert(false)             /* torn */
+		fi
+	od
+}
+
+init { atomic {
+	byte a = 0;
+	do :: a < APPENDERS -> run appender(); a++ :: else -> break od;
+	run tailer()
+} }
+
+#else
+/*
+ * The kernel and the power. A cell may be written back at any time, in any order. sync is one step here (its own
+ * steps are SCENARIO_SYNC): all is flushed, and the watermark goes to the end of what is committed.
+ */
+proctype world() {
+	byte c = 0, k = 0;
+end:
+	do
+	:: atomic {
+		select(c : 0 .. CELLS - 1);
+		if
+		:: disk[c] != cell[c] -> disk[c] = cell[c]
+		:: else
+		fi;
+		c = 0 }
+#ifndef NOSYNC
+	:: d_step { !cut && watermark < trueEnd -> FLUSHALL; watermark = trueEnd }
+#endif
+	:: d_step { cuts < 2 && !(cut && cuts == 0) ->
+		/* power cut */
+		cuts++; cut = true; restarted = true; forgetful = true;
+		k = 0; do :: k < CELLS -> cell[k] = disk[k]; k++ :: else -> k = 0; break od }
+	:: d_step { !cut -> cut = true; cuts = 1; restarted = true }   /* all processes die; the cache stays */
+	od
+}
+
+#define RSTEP(...) if :: d_step { !restarted -> __VA_ARGS__ } :: restarted -> goto again fi
+
+inline valid(p) {
+	good = false;
+	if
+	:: KIND(cell[p]) == RECORD && p + 1 < CELLS ->
+		good = (KIND(cell[p + 1]) == BODY && ID(cell[p + 1]) == ID(cell[p]))
+	:: else
+	fi
+}
+
+proctype recoverer() {
+	byte p = 0, i = 0, known = 0, k = 0;
+	bool good = false;
+	byte firstCut = 255;     /* where an earlier recovery of the same state would have cut */
+	byte done = false;
+end:
+	cut;
+again:
+	d_step {
+		restarted = false;
+		/* known durable: the largest statement of all valid frames */
+		known = 0; i = 0;
+		do
+		:: i < CELLS ->
+			valid(i);
+			if
+			:: good && KNOWN(cell[i + 1]) > known -> known = KNOWN(cell[i + 1])
+			:: else
+			fi;
+			i++
+		:: else -> break
+		od;
+		/* the walk: to the first frame that is bad or 0; an incomplete batch goes whole */
+		p = 0; good = true;
+		do
+		:: p < CELLS ->
+			valid(p);
+			if
+			:: good && PLACE(cell[p]) == ALONE -> assert(cell[p] == trueWord[p]); p = p + 2
+			:: good && PLACE(cell[p]) == FIRST && p + 2 < CELLS ->
+				i = p;
+				valid(p + 2);
+				if
+				:: good && PLACE(cell[p + 2]) == LAST ->
+					/* both are of the batch that was committed here, not of a dead one */
+					assert(cell[p] == trueWord[p]);
+					assert(cell[p + 2] == trueWord[p + 2]);
+					p = p + 4
+				:: else -> break
+				fi
+			:: else -> break
+			fi
+		:: else -> break
+		od;
+		i = 0; good = false;
+		assert(p >= known);              /* else recover would cry damage, and nothing is damaged */
+		assert(p >= watermark);          /* nothing that was called durable is lost */
+		if
+		:: !forgetful -> assert(p == trueEnd)   /* in the same boot nothing goes that a tailer was handed */
+		:: else
+		fi;
+		if
+		:: firstCut != 255 && forgetful -> assert(p <= firstCut)
+		:: else
+		fi;
+		firstCut = p
+	};
+	/* the word at the cut first, then the rest */
+	if
+	:: p < CELLS ->
+		RSTEP(cell[p] = 0);
+		RSTEP(disk[p] = cell[p])
+	:: else
+	fi;
+	i = p;
+	do
+	:: i < CELLS ->
+#ifdef MISTAKE_CUT_ONLY_VALID
+		/* zeroes only if a frame was found at the cut or beyond */
+		RSTEP(valid(i); if :: good -> cell[i] = 0; cell[i + 1] = 0 :: else fi; i++; good = false)
+#else
+		/* NEEDED: all of it to the end of the segment, not only where valid frames were found */
+		RSTEP(cell[i] = 0; i++)
+#endif
+	:: else -> break
+	od;
+	RSTEP(FLUSHALL; i = 0);
+	RSTEP(
+		k = 0;
+		do
+		:: k < CELLS -> assert(disk[k] == cell[k] && (k < p || cell[k] == 0)); k++
+		:: else -> k = 0; break
+		od;
+		done = true);
+	/* a power cut from here on finds the recovered log */
+	if
+	:: restarted -> goto again
+	fi
+}
+
+init { atomic {
+	byte a = 0;
+	do :: a < APPENDERS -> run appender(); a++ :: else -> break od;
+	run world(); run recoverer()
+} }
+#endif
+#endif
