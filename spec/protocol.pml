@@ -473,7 +473,8 @@ end:
 	:: d_step { cuts < 2 && !(cut && cuts == 0) ->
 		/* power cut */
 		cuts++; cut = true; restarted = true; forgetful = true;
-		k = 0; do :: k < CELLS -> cell[k] = disk[k]; k++ :: else -> k = 0; break od }
+		k = 0; do :: k < CELLS -> cell[k] = disk[k]; k++ :: else -> break od;
+		k = 0 }
 	:: d_step { !cut -> cut = true; cuts = 1; restarted = true }   /* all processes die; the cache stays */
 	od
 }
@@ -493,10 +494,12 @@ proctype recoverer() {
 	byte p = 0, i = 0, known = 0, k = 0;
 	bool good = false;
 	byte firstCut = 255;     /* where an earlier recovery of the same state would have cut */
-	byte done = false;
+	bool before = false;     /* the earlier one was behind a power cut too */
+	bool done = false;
 end:
 	cut;
 again:
+	skip;
 	d_step {
 		restarted = false;
 		/* known durable: the largest statement of all valid frames */
@@ -514,12 +517,11 @@ again:
 		/* the walk: to the first frame that is bad or 0; an incomplete batch goes whole */
 		p = 0; good = true;
 		do
-		:: p < CELLS ->
+		:: good && p < CELLS ->
 			valid(p);
 			if
 			:: good && PLACE(cell[p]) == ALONE -> assert(cell[p] == trueWord[p]); p = p + 2
 			:: good && PLACE(cell[p]) == FIRST && p + 2 < CELLS ->
-				i = p;
 				valid(p + 2);
 				if
 				:: good && PLACE(cell[p + 2]) == LAST ->
@@ -527,9 +529,9 @@ again:
 					assert(cell[p] == trueWord[p]);
 					assert(cell[p + 2] == trueWord[p + 2]);
 					p = p + 4
-				:: else -> break
+				:: else -> good = false
 				fi
-			:: else -> break
+			:: else -> good = false
 			fi
 		:: else -> break
 		od;
@@ -540,11 +542,13 @@ again:
 		:: !forgetful -> assert(p == trueEnd)   /* in the same boot nothing goes that a tailer was handed */
 		:: else
 		fi;
+		/* interrupted anywhere, recovery starts over and comes to the same log */
 		if
-		:: firstCut != 255 && forgetful -> assert(p <= firstCut)
+		:: firstCut != 255 && (done || forgetful == before) -> assert(p == firstCut)
+		:: firstCut != 255 -> assert(p <= firstCut)   /* what was only in the cache may be gone */
 		:: else
 		fi;
-		firstCut = p
+		firstCut = p; before = forgetful
 	};
 	/* the word at the cut first, then the rest */
 	if
