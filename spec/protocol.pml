@@ -590,3 +590,282 @@ init { atomic {
 } }
 #endif
 #endif
+
+/* ===================================================================================================== */
+#ifdef SCENARIO_SYNC
+/*
+ * sync. One appender (killed and born again), two flushers, four positions: 0 a record, 1 the `end` of the first
+ * segment, 2 and 3 records of the second. A frame is one cell here: torn frames are SCENARIO_APPEND's.
+ *
+ * Complete for 2 flushers, SYNCS calls of sync, FAILURES failed write-backs, DEATHS deaths (each of the three
+ * may die and be born again, a flusher with descriptors that are opened anew).
+ *
+ * The disk, as Linux does it: a dirty cell is written back at any time. If that fails, the cell is clean all the
+ * same and the disk lacks it. Each descriptor that is open then reports the failure once, at its next fdatasync;
+ * one opened later reports it only if nobody had been told before.
+ */
+#ifndef SYNCS
+#define SYNCS 3
+#endif
+#ifndef FAILURES
+#define FAILURES 1
+#endif
+#define POSITIONS 4
+#define SUCCESSOR 2            /* start of the second segment */
+#define HEADER 4               /* the header page of the second segment, with its activation line */
+
+#define EMPTY 0
+#define DIRTY 1                /* only in the cache */
+#define ONDISK 2
+#define MISSING 3              /* the cache shows it, and the disk lacks it: a write-back failed */
+
+byte word[5];                  /* state of each cell; not EMPTY = its word is not 0 */
+bool directoryOnDisk = false;
+byte slotTail[2];
+byte generation = 0;
+byte trueEnd = 0;
+byte watermark = 0;
+bool flushing = false, poison = false;
+byte flushOwner = FREE;
+bool flushOwnerDead = false;
+byte deaths = 0, syncs = 0, failures = 0;
+
+bool opened[2];                /* flusher has descriptors */
+bool reports[4];               /* [flusher * 2 + file]: its next fdatasync fails */
+bool untold[2];                /* [file]: a failure nobody has been told of */
+bool older[2];                 /* flusher's descriptors are all older than the flush that `flushing` speaks of */
+
+#define FILE(c) ((c) >= SUCCESSOR)
+
+inline fail(c) {
+	failures++;
+	word[c] = MISSING;
+	untold[FILE(c)] = true;
+	reports[FILE(c)] = reports[FILE(c)] || opened[0];
+	reports[2 + FILE(c)] = reports[2 + FILE(c)] || opened[1]
+}
+
+/*
+ * Only the failures of write-back are shown; one that goes well before the flush changes nothing anybody looks
+ * at, and a failure within fdatasync is one just before it.
+ */
+proctype disk() {
+	byte c = 0;
+end:
+	do
+	:: atomic { failures < FAILURES -> select(c : 0 .. 4); if :: word[c] == DIRTY -> fail(c) :: else fi; c = 0 }
+#ifdef MISTAKE_FLUSH_ASIDE
+	/* somebody flushes a segment outside of this protocol, and keeps what he is told to himself */
+	:: d_step { untold[0] -> untold[0] = false }
+	:: d_step { untold[1] -> untold[1] = false }
+#endif
+	od
+}
+
+/* He needs no deaths here: a flusher never waits for him, so to it his death is a long pause. */
+proctype appender() {
+	byte t = 0;
+	do
+	:: t < POSITIONS ->
+		d_step {
+			slotTail[1 - (generation & 1)] = t + 1;
+			if
+			:: t + 1 == SUCCESSOR -> word[HEADER] = DIRTY        /* the roll's activation line */
+			:: else
+			fi
+		};
+		d_step { word[t] = DIRTY; trueEnd = t + 1 };
+		d_step { generation++; t++ }
+	:: t == POSITIONS || poison -> break
+	od
+}
+
+/*
+ * Without the append lock. NEEDED: generation, slot, generation again, else the slot may be the one that is just
+ * filled for the next append, and its tail bounds what isn't committed.
+ */
+inline walk() {
+	g = 255; e = 0;
+	do
+	:: g != generation ->
+		STEP(g = generation);
+		STEP(e = slotTail[g & 1])
+#ifdef MISTAKE_NO_SECOND_GENERATION
+		; break
+#endif
+	:: else -> break
+	od;
+	/* One step: words never go back, so this is what is there when the first 0 is met. */
+	STEP(
+#ifndef MISTAKE_TAIL_ALONE
+		do
+		:: e < POSITIONS && word[e] != EMPTY -> e++
+		:: else -> break
+		od;
+#endif
+		g = 0)
+}
+
+/* fdatasync: writes what is dirty, and tells what this descriptor was not told yet. */
+inline dataSync(f) {
+	STEP(
+		c = 0;
+		do
+		:: c <= 4 -> if :: FILE(c) == f && word[c] == DIRTY -> word[c] = ONDISK :: else fi; c++
+		:: else -> break
+		od;
+		c = 0;
+		if
+		:: reports[me * 2 + f] -> failed = true; reports[me * 2 + f] = false; untold[f] = false
+		:: else
+		fi)
+}
+
+#define UNMARK STEP(flushing = false; older[0] = false; older[1] = false)
+
+inline raise() {
+	STEP(
+		assert(e >= watermark && e <= trueEnd);
+		c = 0;
+		do
+		:: c < e -> assert(word[c] == ONDISK); c++     /* nothing above the real flush is called durable */
+		:: else -> break
+		od;
+		c = 0;
+		/*
+		 * A frame that is appended now names this watermark. If that is in the second segment, recovery has to find
+		 * the segment and a good activation line, else it would call it damage.
+		 */
+		assert(e < SUCCESSOR || (word[HEADER] == ONDISK && directoryOnDisk));
+		watermark = e)
+}
+
+proctype flusher(byte me) {
+	byte target = 0;         /* what was visible before the call */
+	byte e = 0, g = 0, c = 0;
+	bool failed = false;
+life:
+	do
+	:: atomic { syncs == SYNCS -> break }
+	/* descriptors are opened at any time before they are needed */
+	:: d_step { !opened[me] && syncs < SYNCS -> opened[me] = true; reports[me * 2] = untold[0]; reports[me * 2 + 1] = untold[1] }
+	:: atomic { opened[me] && syncs < SYNCS -> syncs++; target = trueEnd };
+		/* who finds it durable already returns, without any lock */
+		if
+		:: true
+		:: watermark > 0 ->
+			walk();
+			atomic {
+				if
+				:: watermark >= e -> goto durable
+				:: else -> e = 0
+				fi }
+		fi;
+		atomic { flushOwner == FREE -> flushOwner = me };
+		if
+		:: flushOwnerDead ->
+			/*
+			 * He died with `flushing` set: what his flush was told is lost, and ours may be told nothing. Whose
+			 * descriptors are all older than that flush is told again, and may go on. NEEDED: the mark, and the
+			 * moment it speaks of, then stay as they are until a flush has ended well.
+			 */
+			if
+			:: flushing && !older[me] -> STEP(poison = true); UNMARK
+			:: else
+			fi;
+			STEP(flushOwnerDead = false)
+		:: else
+		fi;
+		if
+		:: poison -> STEP(assert(!flushOwnerDead); flushOwner = FREE); goto next
+		:: else
+		fi;
+		walk();
+		if
+		:: watermark >= e && !flushing -> STEP(assert(!flushOwnerDead); flushOwner = FREE); goto durable
+		:: else
+		fi;
+#ifndef MISTAKE_NO_FLUSHING
+		STEP(
+			if
+#ifdef MISTAKE_MARK_RENEWED
+			:: true ->
+#else
+			:: !flushing ->
+#endif
+				flushing = true; older[0] = opened[0]; older[1] = opened[1]
+			:: else
+			fi);
+#endif
+#ifdef MISTAKE_WATERMARK_FIRST
+		raise();
+#endif
+		/* oldest first; the second segment as soon as the walk has entered it, though it may have no frame yet */
+		if
+		:: watermark < SUCCESSOR -> dataSync(0)
+		:: else
+		fi;
+		if
+#ifdef MISTAKE_EMPTY_SUCCESSOR_NOT_FLUSHED
+		:: !failed && e > SUCCESSOR -> dataSync(1)
+#else
+		:: !failed && e >= SUCCESSOR -> dataSync(1)
+#endif
+		:: else
+		fi;
+#ifndef MISTAKE_NO_DIRECTORY
+		if
+		:: !failed && e >= SUCCESSOR && watermark < SUCCESSOR -> STEP(directoryOnDisk = true)
+		:: else
+		fi;
+#endif
+		if
+		:: failed ->
+			/* never retried; and everybody knows before the mark goes */
+#ifdef MISTAKE_FLUSH_RETRIED
+			failed = false; dataSync(0);
+			if :: !failed -> dataSync(1) :: else fi;
+			if :: !failed -> raise() :: else -> STEP(poison = true) fi;
+			UNMARK;
+#else
+#ifdef MISTAKE_MARK_CLEARED_BEFORE_POISON
+			UNMARK;
+			STEP(poison = true);
+#else
+			STEP(poison = true);
+			UNMARK;
+#endif
+#endif
+			STEP(assert(!flushOwnerDead); flushOwner = FREE);
+			goto next
+		:: else
+		fi;
+#ifndef MISTAKE_WATERMARK_FIRST
+		raise();
+#endif
+		UNMARK;
+		STEP(assert(!flushOwnerDead); flushOwner = FREE);
+durable:
+		/* sync() has made durable everything that was visible before the call */
+		assert(watermark >= target);
+next:
+		atomic { target = 0; e = 0; failed = false }
+	od;
+	goto over;
+dying:
+	atomic {
+		deaths++;
+		if
+		:: flushOwner == me -> flushOwner = FREE; flushOwnerDead = true
+		:: else
+		fi;
+		opened[me] = false; older[me] = false; reports[me * 2] = false; reports[me * 2 + 1] = false;
+		target = 0; e = 0; g = 0; c = 0; failed = false;
+		goto life
+	};
+over:
+	skip
+}
+
+init { atomic { run appender(); run flusher(0); run flusher(1); run disk() } }
+#endif
