@@ -610,7 +610,9 @@ init { atomic {
 #ifndef FAILURES
 #define FAILURES 1
 #endif
+#ifndef POSITIONS
 #define POSITIONS 4
+#endif
 #define SUCCESSOR 2            /* start of the second segment */
 #define HEADER 4               /* the header page of the second segment, with its activation line */
 
@@ -868,4 +870,168 @@ over:
 }
 
 init { atomic { run appender(); run flusher(0); run flusher(1); run disk() } }
+#endif
+
+/* ===================================================================================================== */
+#ifdef SCENARIO_WAKE
+/*
+ * A tailer that sleeps, and the one who wakes it. Appenders have store buffers: the word, and the unlocking behind
+ * it, may become visible later than what the appender loads next. A read-modify-write, the fence and the kernel
+ * empty the buffer. A flusher that raised the watermark wakes in the same way as an appender that stored a word.
+ *
+ * Complete for 2 appenders, 2 tailers, COMMITS records, DEATHS deaths of appenders (a killed tailer only leaves the
+ * flag set, which costs one wake).
+ *
+ * What is checked is more than "never longer than the bound": a tailer sleeps beside a record it has not seen only
+ * if an appender died between commit and wake, and nobody came after him who repaired or woke. Only then does the
+ * bound (100 ms) end the sleep.
+ *
+ * NEEDED: `waiters` is a flag and a count in one word; who wakes clears the flag and adds one. With a flag alone
+ * (MISTAKE_FLAG_WITHOUT_COUNT) a wake is lost until the bound: T1 sets the flag and looks; A commits, clears it and
+ * wakes nobody; T2 sets it again; T1 now goes to sleep, since the flag is as it expects.
+ */
+#ifndef COMMITS
+#define COMMITS 3
+#endif
+#define FLAG 1
+
+byte waiters = 0;              /* count * 2 + flag */
+byte visible = 0;              /* records in memory, for all to see */
+bool bufferedWord[2], bufferedUnlock[2];
+byte owner = FREE;
+bool ownerDead = false;
+byte commits = 0, deaths = 0;
+bool asleep[2];
+byte seen[2];
+bool unpaid = false;           /* somebody died between unlock and wake, and nobody has woken since */
+bool owes[2];                  /* appender has committed and not yet woken */
+
+inline drain(a) {
+	if :: bufferedWord[a] -> bufferedWord[a] = false; visible++ :: else fi;
+	if :: bufferedUnlock[a] -> bufferedUnlock[a] = false; owner = FREE :: else fi
+}
+
+proctype memory() {
+end:
+	do
+	:: d_step { bufferedWord[0] -> bufferedWord[0] = false; visible++ }
+	:: d_step { bufferedWord[1] -> bufferedWord[1] = false; visible++ }
+	:: d_step { bufferedUnlock[0] && !bufferedWord[0] -> bufferedUnlock[0] = false; owner = FREE }
+	:: d_step { bufferedUnlock[1] && !bufferedWord[1] -> bufferedUnlock[1] = false; owner = FREE }
+	od
+}
+
+inline wakeAll() {
+#ifdef MISTAKE_WAKE_ONE
+	if
+	:: asleep[0] -> asleep[0] = false
+	:: !asleep[0] && asleep[1] -> asleep[1] = false
+	:: else
+	fi;
+#else
+	asleep[0] = false; asleep[1] = false;
+#endif
+	unpaid = false
+}
+
+/* After the commit: load the flag, and only if it is set, exchange it and wake. */
+inline wake() {
+	STEP(v = waiters);
+	if
+	:: v & FLAG ->
+#ifdef MISTAKE_FLAG_WITHOUT_COUNT
+		STEP(drain(me); v = waiters; waiters = 0);
+#else
+		STEP(drain(me); if :: waiters == v -> waiters++ :: else -> v = 0 fi);
+#endif
+		if
+		:: v & FLAG -> STEP(wakeAll(); owes[me] = false)
+		:: else
+		fi
+	:: else
+	fi;
+	STEP(v = 0; owes[me] = false)
+}
+
+proctype appender(byte me) {
+	byte v = 0;
+	bool repairs = false;
+life:
+	do
+	:: atomic { commits == COMMITS && !ownerDead -> break }
+	:: atomic { owner == FREE && !bufferedUnlock[me] && (commits < COMMITS || ownerDead) -> owner = me; repairs = ownerDead; owes[me] = ownerDead };
+		if
+		:: repairs ->
+			STEP(ownerDead = false);
+			STEP(bufferedUnlock[me] = true);
+#ifndef MISTAKE_NO_WAKE_AFTER_REPAIR
+			/* always wake after a repair */
+			wake();
+#endif
+			STEP(repairs = false; owes[me] = false)
+		:: else ->
+			STEP(commits++; bufferedWord[me] = true; owes[me] = true);
+			STEP(bufferedUnlock[me] = true);
+			wake()
+		fi
+	od;
+	goto over;
+dying:
+	atomic {
+		deaths++;
+		drain(me);
+		/* with the lock: who repairs takes the debt over; without: only the bound is left, or the next to wake */
+		if
+		:: owner == me -> owner = FREE; ownerDead = true
+		:: owner != me && owes[me] -> unpaid = true
+		:: else
+		fi;
+		owes[me] = false;
+		v = 0; repairs = false;
+		goto life
+	};
+over:
+	skip
+}
+
+proctype tailer(byte me) {
+	byte v = 0;
+	do
+	:: atomic { seen[me] < visible -> seen[me] = visible }
+	:: atomic { seen[me] == COMMITS -> break }
+	:: atomic { seen[me] == visible && visible < COMMITS -> skip };
+		d_step { waiters = waiters | FLAG; v = waiters };
+#ifndef MISTAKE_NO_FENCE
+		/* the sleeper pays for the fence: membarrier empties everybody's buffer, one after the other */
+		d_step { drain(0) };
+		d_step { drain(1) };
+#endif
+#ifndef MISTAKE_NO_SECOND_LOOK
+		if
+		:: seen[me] < visible -> goto awake
+		:: else
+		fi;
+#endif
+		/* FUTEX_WAIT: the kernel compares and sleeps in one step */
+		atomic {
+			if
+			:: waiters == v -> asleep[me] = true
+			:: else -> goto awake
+			fi };
+		if
+		:: !asleep[me]
+		:: asleep[me] && (unpaid || ownerDead) -> asleep[me] = false       /* the bound */
+		fi;
+awake:
+		v = 0
+	od
+}
+
+/* When nobody can do anything any more, nobody sleeps beside what he has not seen. */
+proctype watch() {
+end:
+	timeout -> assert(!(asleep[0] && seen[0] < visible) && !(asleep[1] && seen[1] < visible))
+}
+
+init { atomic { run appender(0); run appender(1); run tailer(0); run tailer(1); run memory(); run watch() } }
 #endif
