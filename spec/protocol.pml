@@ -903,7 +903,7 @@ bool ownerDead = false;
 byte commits = 0, deaths = 0;
 bool asleep[2];
 byte seen[2];
-bool unpaid = false;           /* somebody died between unlock and wake, and nobody has woken since */
+bool unpaid = false;           /* somebody died between unlock and wake, and nobody has taken the flag since */
 bool owes[2];                  /* appender has committed and not yet woken */
 
 inline drain(a) {
@@ -927,30 +927,29 @@ inline wakeAll() {
 	:: asleep[0] -> asleep[0] = false
 	:: !asleep[0] && asleep[1] -> asleep[1] = false
 	:: else
-	fi;
+	fi
 #else
-	asleep[0] = false; asleep[1] = false;
+	asleep[0] = false; asleep[1] = false
 #endif
-	unpaid = false
 }
 
 /* After the commit: load the flag, and only if it is set, exchange it and wake. */
 inline wake() {
-	STEP(v = waiters);
 	if
-	:: v & FLAG ->
+	:: d_step { (waiters & FLAG) == 0 -> owes[me] = false }
+	:: d_step { waiters & FLAG -> v = waiters };
 #ifdef MISTAKE_FLAG_WITHOUT_COUNT
-		STEP(drain(me); v = waiters; waiters = 0);
+		STEP(drain(me); v = waiters & FLAG; waiters = 0; if :: v != 0 -> unpaid = false :: else -> owes[me] = false fi);
 #else
-		STEP(drain(me); if :: waiters == v -> waiters++ :: else -> v = 0 fi);
+		/* who fails here leaves it to the one who was faster: he wakes all, too */
+		STEP(drain(me); if :: waiters == v -> waiters++; unpaid = false; v = 1 :: else -> v = 0; owes[me] = false fi);
 #endif
 		if
-		:: v & FLAG -> STEP(wakeAll(); owes[me] = false)
-		:: else
+		:: v == 1 -> STEP(wakeAll(); owes[me] = false; v = 0)
+		:: v == 0
 		fi
-	:: else
-	fi;
-	STEP(v = 0; owes[me] = false)
+	:: deaths < DEATHS -> goto dying
+	fi
 }
 
 proctype appender(byte me) {
@@ -968,7 +967,7 @@ life:
 			/* always wake after a repair */
 			wake();
 #endif
-			STEP(repairs = false; owes[me] = false)
+			d_step { repairs = false; owes[me] = false }
 		:: else ->
 			STEP(commits++; bufferedWord[me] = true; owes[me] = true);
 			STEP(bufferedUnlock[me] = true);
@@ -1002,28 +1001,26 @@ proctype tailer(byte me) {
 	:: atomic { seen[me] == visible && visible < COMMITS -> skip };
 		d_step { waiters = waiters | FLAG; v = waiters };
 #ifndef MISTAKE_NO_FENCE
-		/* the sleeper pays for the fence: membarrier empties everybody's buffer, one after the other */
-		d_step { drain(0) };
-		d_step { drain(1) };
+		/* the sleeper pays for the fence: membarrier empties everybody's buffer */
+		d_step { drain(0); drain(1) };
 #endif
+		/* look again, then FUTEX_WAIT: the kernel compares and sleeps in one step */
+		if
 #ifndef MISTAKE_NO_SECOND_LOOK
-		if
-		:: seen[me] < visible -> goto awake
-		:: else
-		fi;
+		:: d_step { seen[me] < visible -> v = 0 }
+		:: seen[me] == visible ->
+#else
+		:: true ->
 #endif
-		/* FUTEX_WAIT: the kernel compares and sleeps in one step */
-		atomic {
 			if
-			:: waiters == v -> asleep[me] = true
-			:: else -> goto awake
-			fi };
-		if
-		:: !asleep[me]
-		:: asleep[me] && (unpaid || ownerDead) -> asleep[me] = false       /* the bound */
-		fi;
-awake:
-		v = 0
+			:: d_step { waiters == v -> asleep[me] = true; v = 0 };
+				if
+				:: !asleep[me]
+				:: asleep[me] && (unpaid || ownerDead) -> asleep[me] = false       /* the bound */
+				fi
+			:: d_step { waiters != v -> v = 0 }
+			fi
+		fi
 	od
 }
 
