@@ -1032,3 +1032,247 @@ end:
 
 init { atomic { run appender(0); run appender(1); run tailer(0); run tailer(1); run memory(); run watch() } }
 #endif
+
+/* ===================================================================================================== */
+#ifdef SCENARIO_OPEN
+/*
+ * Who recovers, and when the clean-close note is believed. Processes that open, append, flush (which may fail) and
+ * close; they may be killed at every step, and the power may go.
+ *
+ * Complete for 2 processes (or 3, -DPROCESSES=3) that are started again after close or death, OPENS opens and WORK
+ * appends and flushes in all, DEATHS deaths, and one power cut.
+ *
+ * The log is only this: is its end whole, and does `control` speak of it. The flusher's lock is left out (its
+ * protocol is SCENARIO_SYNC's): a flush is done under the append lock here.
+ */
+#ifndef PROCESSES
+#define PROCESSES 2
+#endif
+#ifndef OPENS
+#define OPENS 4
+#endif
+#ifndef WORK
+#define WORK 2
+#endif
+#ifndef CUTS
+#define CUTS 1
+#endif
+#define WHOLE 0
+#define TORN  1                /* something behind the last committed frame, or a frame `control` does not know */
+#define HALF  2                /* a recovery was begun */
+
+byte gate = FREE, exclusive = FREE;
+bool shared[PROCESSES];
+bool gone[PROCESSES];          /* died, and its writer lock is not released yet */
+byte end = WHOLE;
+bool slots = false;            /* `control` was set up, and speaks of this end */
+bool dirty = false;            /* the disk lacks something */
+bool lies = false;             /* a write-back failed: the cache shows what the disk will never have */
+bool poison = false, flushing = false;
+bool note = false, noteOnDisk = false;
+byte appendOwner = FREE;
+bool appendOwnerDead = false;
+byte deaths = 0, opens = 0, work = 0, boot = 0;
+#ifdef MISTAKE_CONTROL_DECIDES
+bool ready = false;
+#endif
+
+/* A process is killed by a signal or by the power. */
+#undef STEP
+#define STEP(...) if :: d_step { mine == boot -> __VA_ARGS__ } :: mine != boot || deaths < DEATHS -> goto dying fi
+
+inline someoneShares() { others = false; k = 0;
+	do
+	:: k < PROCESSES -> others = others || (k != me && shared[k]); k++
+	:: else -> break
+	od;
+	k = 0
+}
+
+inline recover() {
+	STEP(damaged = poison || flushing; believed = note && !damaged; slots = false; appendOwnerDead = false
+#ifdef MISTAKE_POISON_CLEARED_FIRST
+		; poison = false; flushing = false
+#endif
+#ifdef MISTAKE_CONTROL_DECIDES
+		; ready = true
+#endif
+	);
+	if
+	:: believed ->
+		STEP(assert(end == WHOLE && !lies))       /* the note never speaks of anything else */
+	:: else ->
+		STEP(end = (end == WHOLE -> WHOLE : HALF));
+		STEP(end = WHOLE);
+		if
+		:: damaged ->
+			/* fresh files from the cache, and only then is the poison gone. NEEDED: it outlives the setting up
+			   of `control`, else a death in between leaves a cache that lies and nobody who knows */
+			STEP(lies = false; dirty = false);
+			STEP(poison = false; flushing = false)
+		:: else -> STEP(dirty = lies)
+		fi
+	fi;
+	STEP(slots = true; damaged = false; believed = false);
+	STEP(note = false);
+#ifndef MISTAKE_NOTE_CLEARED_IN_CACHE
+	STEP(noteOnDisk = note)
+#endif
+}
+
+/* The append lock, with the repair that EOWNERDEAD asks for. */
+inline lockAppends() {
+	if
+	:: atomic { appendOwner == FREE && mine == boot -> appendOwner = me }
+	:: mine != boot -> goto dying
+	fi;
+	if
+	:: appendOwnerDead -> STEP(assert(slots); end = WHOLE); STEP(appendOwnerDead = false)
+	:: else
+	fi
+}
+
+proctype process(byte me) {
+	byte mine = 0, k = 0;
+	bool others = false, damaged = false, believed = false, first = false;
+life:
+	do
+	:: atomic { opens == OPENS -> break }
+	:: atomic { opens < OPENS && gate == FREE && !gone[me] -> gate = me; mine = boot; opens++ };
+		/* try the writer byte exclusively */
+		STEP(someoneShares(); if :: !others && exclusive == FREE -> exclusive = me; first = true :: else fi; others = false);
+		if
+		:: first ->
+#ifdef MISTAKE_GATE_RELEASED_EARLY
+			STEP(exclusive = FREE; shared[me] = true);
+			STEP(gate = FREE);
+			recover();
+#else
+#ifdef MISTAKE_CONTROL_DECIDES
+			if
+			:: !ready -> recover()
+			:: else
+			fi;
+#else
+			recover();
+#endif
+			STEP(exclusive = FREE; shared[me] = true);            /* downgrade, in one step */
+			STEP(gate = FREE);
+#endif
+			first = false
+		:: else ->
+			if
+			:: atomic { exclusive == FREE && mine == boot -> shared[me] = true }
+			:: mine != boot -> goto dying
+			fi;
+			STEP(gate = FREE)
+		fi;
+		/* a writer */
+		do
+		:: atomic { work < WORK && mine == boot -> work++ };
+			lockAppends();
+			if
+			:: poison || flushing
+			:: !poison && !flushing ->
+				/* append: nobody appends to what is not whole */
+				STEP(assert(end == WHOLE && slots && !note); end = TORN; dirty = true);
+				STEP(end = WHOLE)
+			:: !poison && !flushing ->
+				/* flush */
+				STEP(flushing = true);
+				if
+				:: STEP(dirty = lies); STEP(flushing = false)
+				:: STEP(if :: dirty -> lies = true :: else fi); STEP(poison = lies); STEP(flushing = false)
+				fi
+			fi;
+			STEP(appendOwner = FREE)
+		:: atomic { mine == boot -> break }
+		:: atomic { mine != boot -> goto dying }
+		od;
+		/* close */
+		if
+		:: atomic { gate == FREE && mine == boot -> gate = me }
+		:: mine != boot -> goto dying
+		fi;
+		STEP(someoneShares(); if :: !others -> shared[me] = false; exclusive = me :: else fi);
+		if
+		:: !others ->
+			/*
+			 * NEEDED: alone is not enough. Another may have died in an append, and nobody has locked since: take the
+			 * append lock (and repair), and write no note beside poison or `flushing`.
+			 */
+#ifndef MISTAKE_NOTE_WITHOUT_REPAIR
+			lockAppends();
+#endif
+			if
+			:: poison || flushing
+			:: else ->
+#ifdef MISTAKE_NOTE_BEFORE_FLUSH
+				STEP(note = true);
+				STEP(dirty = false);
+#else
+				STEP(dirty = false);
+				STEP(note = true);
+#endif
+				STEP(noteOnDisk = note)
+			fi;
+			STEP(if :: appendOwner == me -> appendOwner = FREE :: else fi)
+		:: else
+		fi;
+		STEP(
+			others = false;
+			shared[me] = false;
+			if :: exclusive == me -> exclusive = FREE :: else fi;
+			gate = FREE)
+	od;
+	goto over;
+dying:
+	atomic {
+		if :: mine == boot -> deaths++ :: else fi;
+		if :: appendOwner == me -> appendOwner = FREE; appendOwnerDead = true :: else fi;
+		if :: gate == me -> gate = FREE :: else fi;
+#ifdef MISTAKE_TWO_DESCRIPTORS
+		/* the kernel closes one after the other */
+		gone[me] = true
+	};
+	atomic {
+		gone[me] = false;
+#endif
+		/* NEEDED: both bytes are locked through one descriptor, so that the kernel releases them in one step */
+		shared[me] = false;
+		if :: exclusive == me -> exclusive = FREE :: else fi;
+		others = false; damaged = false; believed = false; first = false; k = 0; mine = 0;
+		goto life
+	};
+over:
+	skip
+}
+
+/* The power, and write-back of the page of `control` at any time. */
+proctype world() {
+	byte k = 0;
+end_:
+	do
+	:: d_step { note != noteOnDisk -> noteOnDisk = note }
+	:: d_step { boot < CUTS ->
+		boot++;
+		gate = FREE; exclusive = FREE; appendOwner = FREE; appendOwnerDead = false;
+		k = 0;
+		do
+		:: k < PROCESSES -> shared[k] = false; k++
+		:: else -> break
+		od;
+		k = 0;
+		if :: dirty -> end = TORN :: else fi;
+		dirty = false; lies = false;
+		note = noteOnDisk;
+		slots = false }
+	od
+}
+
+init { atomic {
+	byte a = 0;
+	do :: a < PROCESSES -> run process(a); a++ :: else -> break od;
+	run world()
+} }
+#endif
