@@ -1113,7 +1113,7 @@ inline recover() {
 		:: else -> STEP(dirty = lies)
 		fi
 	fi;
-	STEP(slots = true; damaged = false; believed = false);
+	STEP(assert(end == WHOLE && !lies); slots = true; damaged = false; believed = false);
 	STEP(note = false);
 #ifndef MISTAKE_NOTE_CLEARED_IN_CACHE
 	STEP(noteOnDisk = note)
@@ -1266,6 +1266,9 @@ end_:
 		if :: dirty -> end = TORN :: else fi;
 		dirty = false; lies = false;
 		note = noteOnDisk;
+#ifdef MISTAKE_CONTROL_DECIDES
+		ready = false;
+#endif
 		slots = false }
 	od
 }
