@@ -47,6 +47,7 @@ let package = Package(
             dependencies: ["MappedLog", "_CMappedLog", .product(name: "SystemPackage", package: "swift-system")],
             swiftSettings: lifetimes
         ),
+        .testTarget(name: "mlogTests", dependencies: ["mlog"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
 )

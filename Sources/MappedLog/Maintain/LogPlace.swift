@@ -48,6 +48,11 @@ struct LogPlace: Sendable {
                     expected: "a name that ends in .mlog", found: file,
                     advice: "use a version of MappedLog that knows this form")
             }
+            guard name.base.isMultiple(of: geometry.segmentSize), name.base < 1 << 63 else {
+                throw .damaged(
+                    medium.segmentPath(name.base), name.base,
+                    expected: "a name that is a multiple of \(geometry.segmentSize), less than 2^63", found: "another")
+            }
             bases.append(name.base)
         }
         guard !bases.isEmpty else {

@@ -56,6 +56,8 @@ internal import _CMappedLog
 
     /// Ends the thread after the work it is at, and waits for it.
     func end() {
+        // A forked child has no such thread.
+        if ForkGuard.isForkedChild { return }
         guard let thread = handle.withLock({ $0.take() }) else { return }
         isEnding.store(true, ordering: .releasing)
         ring()

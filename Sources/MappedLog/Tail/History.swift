@@ -46,7 +46,7 @@ struct History {
                     found: "none")
             }
             places.append(Place(offset: offset, word: frame.word, sequence: sequence))
-            if frame.kind == .record { sequence += 1 }
+            if frame.kind == .record { sequence &+= 1 }
             if frame.kind == .lost { sequence = max(sequence, UInt64(bitPattern: frame.timestamp)) }
             offset = frame.end
         }

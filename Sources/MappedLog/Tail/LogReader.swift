@@ -109,7 +109,7 @@ final class LogReader: Sendable {
                 position = segment.base + log.geometry.segmentSize + SegmentGeometry.dataStart
             case .frame(let frame):
                 position += frame.size
-                if frame.kind == .record { sequence += 1 }
+                if frame.kind == .record { sequence &+= 1 }
             case .empty, .bad, .unsupported:
                 return End(position: position, sequence: sequence)
             }

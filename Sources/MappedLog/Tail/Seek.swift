@@ -133,7 +133,7 @@ struct Seek {
         switch place.segment.frame(at: place.offset) {
         case .frame(let frame):
             if frame.kind == .end { return false }
-            if frame.kind == .record { place.sequence += 1 }
+            if frame.kind == .record { place.sequence &+= 1 }
             if frame.kind == .lost { place.sequence = max(place.sequence, UInt64(bitPattern: frame.timestamp)) }
             place.offset = frame.end
             return true
