@@ -44,9 +44,11 @@ let package = Package(
         ),
         .testTarget(
             name: "MappedLogTests",
-            dependencies: ["MappedLog", "_CMappedLog", .product(name: "SystemPackage", package: "swift-system")],
+            dependencies: ["MappedLog", "ReadmeExample", "_CMappedLog", .product(name: "SystemPackage", package: "swift-system")],
             swiftSettings: lifetimes
         ),
+        // The README's example, as a client compiles it.
+        .executableTarget(name: "ReadmeExample", dependencies: ["MappedLog"], path: "Tests/ReadmeExample"),
         .testTarget(name: "mlogTests", dependencies: ["mlog"], swiftSettings: strict),
     ],
     swiftLanguageModes: [.v6]
