@@ -109,6 +109,11 @@ extension Appender {
 
     /// The word at the tail decides, and nothing else (`spec/protocol.md`, "A dead owner").
     private func repairAfterDeath() throws(LogError) {
+        if control.batchWords.load() == 2 {
+            throw LogError(
+                .needsRecovery, file: segments.log.medium.path, found: "a repair that died in its flush",
+                advice: "close the log in all processes, then open it again: it recovers")
+        }
         let generation = control.generation.load()
         let slot = control.slot(generation)
         var turn = Turn(generation: generation, slot: slot, offset: 0)
@@ -144,6 +149,9 @@ extension Appender {
             segment.clearIndexEntry(block: block)
         }
         // Words of a dead batch may be on the disk already, and would come back beside a new batch's first frame.
-        if control.batchWords.load() != 0 { try segment.file.flushData() }
+        guard control.batchWords.load() != 0 else { return }
+        // A repairer that dies in this flush may have seen it fail and told nobody.
+        control.batchWords.store(2)
+        try segment.file.flushData()
     }
 }

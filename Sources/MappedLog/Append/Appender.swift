@@ -257,6 +257,12 @@ internal import _CMappedLog
         mlog_fence_all_threads()
     }
 
+    /// Repairs what a dead owner of the lock left, if there is such.
+    func settle() throws(LogError) {
+        guard case .clean = try mutex.lock() else { return try takeOverAndLetGo() }
+        mutex.unlock()
+    }
+
     /// An append behind this offset of a segment rings the bell, so that more is populated.
     func setBell(base: UInt64, offset: UInt64) throws(LogError) {
         guard case .clean = try mutex.lock() else { return try takeOverAndLetGo() }

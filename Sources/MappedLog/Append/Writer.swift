@@ -87,9 +87,9 @@ final class Writer: Sendable {
             endsWithMark = true
             report = RecoveryReport(closed: closed)
         } else {
-            control.state.store(UInt32(MLOG_STATE_RECOVERING))
             var recovery = Recovery(place)
-            try recovery.run(mistrustsCache: mistrustsCache)
+            // Who dies in a flush of recovery's own may have seen it fail: the next one has to know.
+            try recovery.run(mistrustsCache: mistrustsCache) { control.beginRecovery(on: system, for: place.id) }
             slot = recovery.slot
             endsWithMark = recovery.endsWithMark
             report = recovery.report
@@ -154,11 +154,13 @@ final class Writer: Sendable {
         try lock.lockGate(timeout: recoveryTimeout)
         defer { lock.unlockGate() }
         appender.closeAndDrain()
-        guard try lock.tryBecomeOnlyWriter(), appender.writingFailure() == nil else { return }
+        guard try lock.tryBecomeOnlyWriter() else { return }
+        // Another writer may have died in an append or a flush, with nobody to notice since.
+        try appender.settle()
         try flusher.flush(upTo: try flusher.visibleEnd())
         let slot = control.currentSlot()
-        // A slot that a dead writer left half moved is recovery's matter.
-        guard slot.tail == control.durable.load() else { return }
+        guard appender.writingFailure() == nil, control.flushing.load() == 0, slot.tail == control.durable.load()
+        else { return }
         try control.writeCleanClose(slot)
     }
 }

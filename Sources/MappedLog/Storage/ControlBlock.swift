@@ -147,6 +147,17 @@ internal import _CMappedLog
         }
     }
 
+    /// Claims this file for this log, not ready and with a flush under way. Only under the exclusive writer lock.
+    func beginRecovery(on system: SystemIdentity, for log: LogID) {
+        state.store(UInt32(MLOG_STATE_RECOVERING))
+        if !namesItself(log) { poison.store(0) }
+        unsafe control.pointee.device = device
+        unsafe control.pointee.inode = inode
+        unsafe withUnsafeMutableBytes(of: &control.pointee.log_id) { unsafe $0.copyBytes(from: log.bytes) }
+        unsafe control.pointee.magic = MLOG_CONTROL_MAGIC
+        flushing.store(1)
+    }
+
     /// Starts a new life of the log in place: everything anew but `epoch`, which rises. Not ready yet when it returns.
     /// Only under the exclusive writer lock.
     func beginLife(
