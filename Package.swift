@@ -44,7 +44,10 @@ let package = Package(
         ),
         .testTarget(
             name: "MappedLogTests",
-            dependencies: ["MappedLog", "ReadmeExample", "_CMappedLog", .product(name: "SystemPackage", package: "swift-system")],
+            dependencies: [
+                "MappedLog", "ReadmeExample", "_CMappedLog",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
             swiftSettings: lifetimes
         ),
         // The README's example, as a client compiles it.

@@ -5,7 +5,9 @@ public import SystemPackage
 /// Compare ``code`` to react to a kind of failure. ``description`` is one line for a person.
 /// Safe to send between threads.
 public struct LogError: Error, Sendable, CustomStringConvertible {
-    /// A kind of failure. The set may grow in later versions.
+    /// A kind of failure.
+    ///
+    /// The set may grow in later versions.
     public struct Code: RawRepresentable, Hashable, Sendable {
         /// The code's name, as in the documentation.
         public let rawValue: String
@@ -199,7 +201,11 @@ extension LogError {
 
     static func damaged(_ file: FilePath, _ position: UInt64, expected: String, found: String) -> LogError {
         LogError(
-            .damaged, file: file, position: Position(rawValue: position), expected: expected, found: found,
+            .damaged,
+            file: file,
+            position: Position(rawValue: position),
+            expected: expected,
+            found: found,
             advice: "run `mlog verify` to see all damage, `mlog repair` to set it aside"
         )
     }

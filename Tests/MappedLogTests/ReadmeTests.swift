@@ -7,7 +7,9 @@ import Testing
             .deletingLastPathComponent()
         let readme = try String(contentsOf: root.appending(path: "README.md"), encoding: .utf8)
         let example = try String(
-            contentsOf: root.appending(path: "Tests/ReadmeExample/main.swift"), encoding: .utf8)
+            contentsOf: root.appending(path: "Tests/ReadmeExample/main.swift"),
+            encoding: .utf8
+        )
         #expect(readme.contains("```swift\n\(example)```"))
     }
 }

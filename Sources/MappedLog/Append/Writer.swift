@@ -39,18 +39,30 @@ final class Writer: Sendable {
             recovery = nil
         }
         let durability: Durability
-        if let chosen = options.durability { durability = chosen } else {
+        if let chosen = options.durability {
+            durability = chosen
+        } else {
             durability = try place.medium.readSettings().durability
         }
         let segments = WritableSegments(place)
         let thread = BackgroundThread()
         appender = try Appender(
-            control: control, waiters: waiters, segments: segments, bell: thread, options: options)
+            control: control,
+            waiters: waiters,
+            segments: segments,
+            bell: thread,
+            options: options
+        )
         if let failure = appender.writingFailure() { throw failure }
         flusher = Flusher(control: control, waiters: waiters, segments: segments, options: options)
         housekeeper = Housekeeper(
-            control: control, segments: segments, appender: appender, flusher: flusher, durability: durability,
-            thread: thread)
+            control: control,
+            segments: segments,
+            appender: appender,
+            flusher: flusher,
+            durability: durability,
+            thread: thread
+        )
         self.control = control
         self.waiters = waiters
         self.system = system
@@ -72,9 +84,13 @@ final class Writer: Sendable {
         }
     }
 
-    /// Recovers, or believes the clean-close note. Only with the exclusive writer lock, inside the gate.
+    /// Recovers, or believes the clean-close note.
+    ///
+    /// Only with the exclusive writer lock, inside the gate.
     static func becomeFirstWriter(
-        _ place: LogPlace, _ control: ControlBlock, _ system: SystemIdentity
+        _ place: LogPlace,
+        _ control: ControlBlock,
+        _ system: SystemIdentity
     ) throws(LogError) -> RecoveryReport {
         let isSameLife = control.namesItself(place.id)
         let mistrustsCache = isSameLife && (control.poison.load() != 0 || control.flushing.load() != 0)

@@ -34,22 +34,33 @@ struct LogSettings: Sendable {
             members = try JSONDecoder().decode(Members.self, from: text)
         } catch {
             throw LogError(
-                .notALog, file: path, expected: "the log's options as JSON", found: "\(error)",
-                advice: "restore the file from a copy; spec/format.md tells its members")
+                .notALog,
+                file: path,
+                expected: "the log's options as JSON",
+                found: "\(error)",
+                advice: "restore the file from a copy; spec/format.md tells its members"
+            )
         }
         let major = members.formatVersion.prefix { $0 != "." }
         guard major == "\(MLOG_FORMAT_MAJOR)" else {
             throw LogError(
-                .unsupportedVersion, file: path, expected: "format \(MLOG_FORMAT_MAJOR).x",
-                found: members.formatVersion, advice: "use a version of MappedLog that knows this format")
+                .unsupportedVersion,
+                file: path,
+                expected: "format \(MLOG_FORMAT_MAJOR).x",
+                found: members.formatVersion,
+                advice: "use a version of MappedLog that knows this format"
+            )
         }
         guard SegmentGeometry.isValidSize(members.segmentSize), let mode = mode_t(members.permissions, radix: 8),
             let durability = Durability(settingsText: members.durability)
         else {
             throw LogError(
-                .notALog, file: path, expected: "a segment size, permissions and a durability in their ranges",
+                .notALog,
+                file: path,
+                expected: "a segment size, permissions and a durability in their ranges",
                 found: "\(members.segmentSize), \(members.permissions), \(members.durability)",
-                advice: "restore the file from a copy; spec/format.md tells its members")
+                advice: "restore the file from a copy; spec/format.md tells its members"
+            )
         }
         id = members.id
         segmentSize = members.segmentSize
@@ -59,10 +70,14 @@ struct LogSettings: Sendable {
 
     private static func read(_ path: FilePath) throws(LogError) -> Data {
         let file: OpenFile
-        do throws(LogError) { file = try OpenFile(path, O_RDONLY | O_NOFOLLOW) } catch where error.isAbsence {
+        do throws(LogError) { file = try OpenFile(path, O_RDONLY | O_NOFOLLOW) } catch  where error.isAbsence {
             throw LogError(
-                .notALog, file: path.removingLastComponent(), expected: "a directory with options.json",
-                found: "none", advice: "check the path, or make a log with `mlog create`")
+                .notALog,
+                file: path.removingLastComponent(),
+                expected: "a directory with options.json",
+                found: "none",
+                advice: "check the path, or make a log with `mlog create`"
+            )
         }
         return Data(try file.read(Int(min(file.byteCount, 1 << 20)), at: 0))
     }
@@ -70,9 +85,12 @@ struct LogSettings: Sendable {
     func encoded() -> [UInt8] {
         let mode = String(permissions.rawValue, radix: 8)
         let members = Members(
-            formatVersion: "\(MLOG_FORMAT_MAJOR).\(MLOG_FORMAT_MINOR)", id: id, segmentSize: segmentSize,
+            formatVersion: "\(MLOG_FORMAT_MAJOR).\(MLOG_FORMAT_MINOR)",
+            id: id,
+            segmentSize: segmentSize,
             permissions: String(repeating: "0", count: max(0, 4 - mode.count)) + mode,
-            durability: durability.settingsText)
+            durability: durability.settingsText
+        )
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
         guard let json = try? encoder.encode(members) else { fatalError("strings and integers always encode") }

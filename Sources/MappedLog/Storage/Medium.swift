@@ -1,6 +1,8 @@
 internal import SystemPackage
 
-/// Where a log's segments live, and who is a writer there. Nothing above `Storage/` knows which medium it has.
+/// Where a log's segments live, and who is a writer there.
+///
+/// Nothing above `Storage/` knows which medium it has.
 ///
 /// All members are safe to call from any thread. Those that change something are for writers only, and say where
 /// the caller must hold a lock.

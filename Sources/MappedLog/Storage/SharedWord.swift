@@ -34,7 +34,10 @@ extension SharedWord where Value == UInt32 {
     /// False: it held another value, which `expected` then has.
     func compareExchange(_ expected: inout UInt32, _ value: UInt32) -> Bool {
         let (exchanged, original) = unsafe word.pointee.compareExchange(
-            expected: expected, desired: value, ordering: .acquiringAndReleasing)
+            expected: expected,
+            desired: value,
+            ordering: .acquiringAndReleasing
+        )
         expected = original
         return exchanged
     }

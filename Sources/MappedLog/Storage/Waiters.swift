@@ -26,7 +26,7 @@ internal import _CMappedLog
     /// False where `membarrier(2)` is refused: then each wake fences for itself.
     let sleepersFence: Bool
 
-    /// - Parameter asWriter: Registers this process for the fences of sleepers.
+    /// As a writer, registers this process for the fences of sleepers.
     init(_ file: OpenFile, asWriter: Bool) throws(LogError) {
         mapping = try Mapping(file, byteCount: UInt64(MLOG_WAITERS_BYTES), writable: true)
         committed = unsafe SharedWord(mapping.start + Int(MLOG_WAITERS_COMMITTED_OFFSET))
@@ -34,7 +34,9 @@ internal import _CMappedLog
         sleepersFence = asWriter ? mlog_membarrier_register() == 0 : true
     }
 
-    /// Wakes who waits for the event. Behind the commit.
+    /// Wakes who waits for the event.
+    ///
+    /// Behind the commit.
     @inline(__always)
     func wake(_ event: Event) {
         if !sleepersFence { mlog_full_fence() }

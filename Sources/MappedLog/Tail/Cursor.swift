@@ -141,8 +141,11 @@ internal import _CMappedLog
         if let line = segment.activation, line.baseSequence != sequence {
             if try reader.knownDurable() < next + SegmentGeometry.dataStart { return false }
             throw .damaged(
-                segment.file.path, next + UInt64(MLOG_ACTIVATION_OFFSET), expected: "sequence \(sequence)",
-                found: "sequence \(line.baseSequence)")
+                segment.file.path,
+                next + UInt64(MLOG_ACTIVATION_OFFSET),
+                expected: "sequence \(sequence)",
+                found: "sequence \(line.baseSequence)"
+            )
         }
         move(to: segment, offset: SegmentGeometry.dataStart, sequence: sequence)
         return true
@@ -172,6 +175,10 @@ internal import _CMappedLog
         let durable = try reader.knownDurable()
         guard position < durable else { return }
         throw .damaged(
-            segment.file.path, position, expected: "a frame, known durable up to \(durable)", found: found)
+            segment.file.path,
+            position,
+            expected: "a frame, known durable up to \(durable)",
+            found: found
+        )
     }
 }

@@ -34,14 +34,21 @@ struct NamedTailerFile {
     init(_ name: String, in log: LogPlace, create: Bool, writable: Bool) throws(LogError) {
         guard Self.isValidName(name) else {
             throw LogError(
-                .invalidName, file: log.medium.path,
-                expected: "1 to 64 of A–Z a–z 0–9 . _ -, the first a letter or digit", found: name,
-                advice: "choose another name")
+                .invalidName,
+                file: log.medium.path,
+                expected: "1 to 64 of A–Z a–z 0–9 . _ -, the first a letter or digit",
+                found: name,
+                advice: "choose another name"
+            )
         }
         guard let file = try log.medium.openNamedTailer(name, create: create, writable: writable) else {
             throw LogError(
-                .notFound, file: log.medium.path, expected: "a tailer named \(name)", found: "none",
-                advice: "`mlog tailers LOG` lists them")
+                .notFound,
+                file: log.medium.path,
+                expected: "a tailer named \(name)",
+                found: "none",
+                advice: "`mlog tailers LOG` lists them"
+            )
         }
         self.file = file
         self.log = log
@@ -97,14 +104,21 @@ struct NamedTailerFile {
         guard let best else {
             if isBlank { return nil }
             throw LogError(
-                .damaged, file: file.path, expected: "a slot with a right CRC", found: "none",
-                advice: "set it anew with `mlog tailers LOG reset NAME --to …`")
+                .damaged,
+                file: file.path,
+                expected: "a slot with a right CRC",
+                found: "none",
+                advice: "set it anew with `mlog tailers LOG reset NAME --to …`"
+            )
         }
         guard best.flags == 0 else {
             throw LogError(
-                .unsupportedFeature, file: file.path, expected: "no flags",
+                .unsupportedFeature,
+                file: file.path,
+                expected: "no flags",
                 found: "0x\(best.flags.hexadecimal(digits: 16))",
-                advice: "use a version of MappedLog that knows this feature")
+                advice: "use a version of MappedLog that knows this feature"
+            )
         }
         return (best.counter, Place(position: best.position, sequence: best.sequence))
     }

@@ -52,8 +52,12 @@ struct Seek {
         if sequence == end.sequence { return try self.end() }
         guard sequence < end.sequence else {
             throw LogError(
-                .outOfRange, file: reader.log.medium.path, expected: "a sequence of at most \(end.sequence)",
-                found: "\(sequence)", advice: "wait for the record, or start at the end")
+                .outOfRange,
+                file: reader.log.medium.path,
+                expected: "a sequence of at most \(end.sequence)",
+                found: "\(sequence)",
+                advice: "wait for the record, or start at the end"
+            )
         }
         let bases = try reader.bases(upTo: end.position)
         let first = try activation(bases[0])
@@ -92,9 +96,13 @@ struct Seek {
 
     private func notAFrame(_ position: Position, _ end: LogReader.End) -> LogError {
         LogError(
-            .outOfRange, file: reader.log.medium.path, position: position,
-            expected: "the position of a frame, at most \(end.position)", found: "none starts there",
-            advice: "use a position that an append or a record named")
+            .outOfRange,
+            file: reader.log.medium.path,
+            position: position,
+            expected: "the position of a frame, at most \(end.position)",
+            found: "none starts there",
+            advice: "use a position that an append or a record named"
+        )
     }
 
     // MARK: By time
@@ -147,9 +155,13 @@ struct Seek {
     }
 
     /// The start of the last block, before an offset, whose index entry satisfies the condition; the start of the data
-    /// region where there is none. A missing entry means the one before.
+    /// region where there is none.
+    ///
+    /// A missing entry means the one before.
     static func lastEntry(
-        in segment: Segment, before offset: UInt64, where condition: (IndexEntry) -> Bool = { _ in true }
+        in segment: Segment,
+        before offset: UInt64,
+        where condition: (IndexEntry) -> Bool = { _ in true }
     ) throws(LogError) -> Place {
         var low: UInt64 = 0
         var high = min((offset - 1) / SegmentGeometry.blockSize + 1, segment.geometry.blockCount)
@@ -172,8 +184,11 @@ struct Seek {
         if let best { return Place(segment: segment, offset: best.offset, sequence: best.sequence) }
         guard let line = segment.activation else {
             throw .damaged(
-                segment.file.path, segment.base + UInt64(MLOG_ACTIVATION_OFFSET), expected: "an activation line",
-                found: "none, or a bad one")
+                segment.file.path,
+                segment.base + UInt64(MLOG_ACTIVATION_OFFSET),
+                expected: "an activation line",
+                found: "none, or a bad one"
+            )
         }
         return Place(segment: segment, offset: SegmentGeometry.dataStart, sequence: line.baseSequence)
     }
@@ -188,7 +203,8 @@ struct Seek {
     }
 
     private func lastBase(
-        _ bases: [UInt64], where condition: (ActivationLine) throws(LogError) -> Bool
+        _ bases: [UInt64],
+        where condition: (ActivationLine) throws(LogError) -> Bool
     ) throws(LogError) -> UInt64 {
         var low = 0
         var high = bases.count
@@ -202,8 +218,11 @@ struct Seek {
     private func activation(_ base: UInt64) throws(LogError) -> ActivationLine {
         guard let line = try reader.log.activation(base) else {
             throw .damaged(
-                reader.log.medium.segmentPath(base), base + UInt64(MLOG_ACTIVATION_OFFSET),
-                expected: "an activation line", found: "none, or a bad one")
+                reader.log.medium.segmentPath(base),
+                base + UInt64(MLOG_ACTIVATION_OFFSET),
+                expected: "an activation line",
+                found: "none, or a bad one"
+            )
         }
         return line
     }
