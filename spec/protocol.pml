@@ -1089,6 +1089,18 @@ inline someoneShares() { others = false; k = 0;
 	k = 0
 }
 
+/*
+ * A flush may fail, and who is told may die before he tells. NEEDED: each flush of a segment stands between setting
+ * and clearing `flushing`, also that of recover and of close; and a failure leaves poison there too.
+ */
+inline flush() {
+	if
+	:: STEP(dirty = lies)
+	:: STEP(if :: dirty -> lies = true; failed = true :: else fi)
+	fi;
+	STEP(if :: failed -> poison = true; failed = false :: else fi)
+}
+
 inline recover() {
 	STEP(damaged = poison || flushing; believed = note && !damaged; slots = false; appendOwnerDead = false
 #ifdef MISTAKE_POISON_CLEARED_FIRST
@@ -1110,7 +1122,18 @@ inline recover() {
 			   of `control`, else a death in between leaves a cache that lies and nobody who knows */
 			STEP(lies = false; dirty = false);
 			STEP(poison = false; flushing = false)
-		:: else -> STEP(dirty = lies)
+		:: else ->
+#ifdef MISTAKE_RECOVERY_FLUSH_UNMARKED
+			flush();
+#else
+			STEP(flushing = true);
+			flush();
+			STEP(flushing = false);
+#endif
+			if
+			:: poison -> goto refuse
+			:: else
+			fi
 		fi
 	fi;
 	STEP(assert(end == WHOLE && !lies); slots = true; damaged = false; believed = false);
@@ -1134,7 +1157,7 @@ inline lockAppends() {
 
 proctype process(byte me) {
 	byte mine = 0, k = 0;
-	bool others = false, damaged = false, believed = false, first = false;
+	bool others = false, damaged = false, believed = false, first = false, failed = false;
 life:
 	do
 	:: atomic { opens == OPENS -> break }
@@ -1180,10 +1203,8 @@ life:
 			:: !poison && !flushing ->
 				/* flush */
 				STEP(flushing = true);
-				if
-				:: STEP(dirty = lies); STEP(flushing = false)
-				:: STEP(if :: dirty -> lies = true :: else fi); STEP(poison = lies); STEP(flushing = false)
-				fi
+				flush();
+				STEP(flushing = false)
 			fi;
 			STEP(appendOwner = FREE)
 		:: atomic { mine == boot -> break }
@@ -1209,18 +1230,27 @@ life:
 			:: else ->
 #ifdef MISTAKE_NOTE_BEFORE_FLUSH
 				STEP(note = true);
-				STEP(dirty = false);
+				STEP(flushing = true);
+				flush();
+				STEP(flushing = false);
 #else
-				STEP(dirty = false);
-				STEP(note = true);
+#ifdef MISTAKE_CLOSE_FLUSH_UNMARKED
+				flush();
+#else
+				STEP(flushing = true);
+				flush();
+				STEP(flushing = false);
+#endif
+				STEP(note = !poison);
 #endif
 				STEP(noteOnDisk = note)
 			fi;
 			STEP(if :: appendOwner == me -> appendOwner = FREE :: else fi)
 		:: else
 		fi;
+refuse:
 		STEP(
-			others = false;
+			others = false; damaged = false; believed = false; first = false;
 			shared[me] = false;
 			if :: exclusive == me -> exclusive = FREE :: else fi;
 			gate = FREE)
@@ -1241,7 +1271,7 @@ dying:
 		/* NEEDED: both bytes are locked through one descriptor, so that the kernel releases them in one step */
 		shared[me] = false;
 		if :: exclusive == me -> exclusive = FREE :: else fi;
-		others = false; damaged = false; believed = false; first = false; k = 0; mine = 0;
+		others = false; damaged = false; believed = false; first = false; failed = false; k = 0; mine = 0;
 		goto life
 	};
 over:
