@@ -17,7 +17,7 @@ struct LogPlace: Sendable {
 
     /// Finds the log at a path.
     ///
-    /// - Throws: `notFound`, `notALog`, `networkFileSystem`, `unsupportedVersion`, `permissionDenied`.
+    /// - Throws: `notFound`, `notALog`, `damaged` (`options.json`), `networkFileSystem`, `unsupportedVersion`, `permissionDenied`.
     init(at path: FilePath) throws(LogError) {
         try FileMedium.refuseNetworkFileSystem(path)
         try self.init(reading: path)
@@ -26,10 +26,10 @@ struct LogPlace: Sendable {
     /// Finds the log at a path on any file system: for those who map nothing.
     init(reading path: FilePath) throws(LogError) {
         let settings = try LogSettings(contentsOf: path.appending("options.json"))
-        guard let id = LogID(settings.id) else {
+        guard let id = LogID(settings.id), id.description == settings.id else {
             throw LogError(
-                .notALog, file: path.appending("options.json"), expected: "a UUID as id", found: settings.id,
-                advice: "restore the file from a copy")
+                .damaged, file: path.appending("options.json"), expected: "a UUID as id, in lower case",
+                found: settings.id, advice: "restore the file from a copy, or run `mlog repair`")
         }
         self.init(
             medium: FileMedium(path: path, permissions: settings.permissions), id: id,
@@ -38,11 +38,22 @@ struct LogPlace: Sendable {
 
     /// The bases of all raw segments, which follow each other without a gap.
     ///
-    /// - Throws: `unsupportedSegment` where there is one of another form, `missingSegment` where one is not there.
+    /// - Throws: `unsupportedSegment` where there is one of another form only, `missingSegment` where one is not there,
+    ///   `damaged` where a name is no base position.
     func rawBases() throws(LogError) -> [UInt64] {
         var bases: [UInt64] = []
-        for name in try medium.listSegments() {
+        let names = try medium.listSegments()
+        let raw = Set(names.compactMap { name -> UInt64? in if case .raw(let base) = name { base } else { nil } })
+        for name in names {
+            guard geometry.isBase(name.base) else {
+                throw LogError(
+                    .damaged, file: medium.segmentPath(name.base), position: Position(rawValue: name.base),
+                    expected: "a name that is a multiple of \(geometry.segmentSize)", found: "another",
+                    advice: "give the file the name of its position, or run `mlog repair`")
+            }
             if case .unsupported(let base, let file) = name {
+                // Beside a raw segment another form of it doesn't count.
+                if raw.contains(base) { continue }
                 throw LogError(
                     .unsupportedSegment, file: medium.path.appending(file), position: Position(rawValue: base),
                     expected: "a name that ends in .mlog", found: file,
@@ -83,7 +94,8 @@ struct LogPlace: Sendable {
 
     func missing(_ base: UInt64, durable: UInt64?) -> LogError {
         LogError(
-            .missingSegment, file: medium.segmentPath(base), position: Position(rawValue: base),
+            .missingSegment, file: medium.segmentPath(base),
+            position: Position(rawValue: base + SegmentGeometry.dataStart),
             expected: durable.map { "a segment, known durable up to \($0)" } ?? "a segment between its neighbours",
             found: "no file", advice: "restore the file from a copy, or run `mlog repair`")
     }

@@ -55,7 +55,7 @@ struct LogSurvey: Sendable {
             case .unsupported(let part):
                 throw log.unsupported(part, scanner.file.path, base + walk.stopOffset)
             case .bad(let reason):
-                guard base + walk.stopOffset >= durable else {
+                guard base + walk.end >= durable else {
                     throw .damaged(
                         scanner.file.path, base + walk.stopOffset, expected: "a frame, known durable up to \(durable)",
                         found: reason)
@@ -68,7 +68,8 @@ struct LogSurvey: Sendable {
                 }
             case .end:
                 let next = base + log.geometry.segmentSize
-                if let successor = try Self.successor(log, next, bases, sequence: walk.sequence, durable: durable) {
+                let expected = ExpectedActivation(behind: walk, line)
+                if let successor = try Self.successor(log, next, bases, expected, durable: durable) {
                     (base, line) = (next, successor)
                     continue
                 }
@@ -111,24 +112,24 @@ struct LogSurvey: Sendable {
             if let line = try log.activation(bases[index]) { return (bases[index], line) }
         }
         throw .damaged(
-            log.medium.segmentPath(bases[index]), bases[index] + UInt64(MLOG_ACTIVATION_OFFSET),
+            log.medium.segmentPath(bases[index]), bases[index] + SegmentGeometry.dataStart,
             expected: "an activation line", found: "none, or a bad one")
     }
 
     /// The activation of a sealed segment's successor, or nil where there is none yet.
     private static func successor(
-        _ log: LogPlace, _ base: UInt64, _ bases: [UInt64], sequence: UInt64, durable: UInt64
+        _ log: LogPlace, _ base: UInt64, _ bases: [UInt64], _ expected: ExpectedActivation, durable: UInt64
     ) throws(LogError) -> ActivationLine? {
         let isDurable = durable >= base + SegmentGeometry.dataStart
         guard bases.contains(base) else {
             if isDurable { throw log.missing(base, durable: durable) }
             return nil
         }
-        if let line = try log.activation(base), line.baseSequence == sequence { return line }
+        if let line = try log.activation(base), expected.agrees(with: line) { return line }
         guard !isDurable else {
             throw .damaged(
-                log.medium.segmentPath(base), base + UInt64(MLOG_ACTIVATION_OFFSET),
-                expected: "an activation line with sequence \(sequence)", found: "none, or another")
+                log.medium.segmentPath(base), base + SegmentGeometry.dataStart, expected: expected.description,
+                found: "none, or another")
         }
         return nil
     }

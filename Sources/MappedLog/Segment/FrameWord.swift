@@ -53,7 +53,8 @@ struct FrameWord: Hashable, Sendable {
             let isKnown = [0, Batch.first, Batch.inner, Batch.last].contains(flags)
             return isKnown ? nil : "flags 0x\(flags.hexadecimal(digits: 2))"
         case .end, .mark, .lost:
-            return flags == 0 ? nil : "flags 0x\(flags.hexadecimal(digits: 2))"
+            if flags != 0 { return "flags 0x\(flags.hexadecimal(digits: 2))" }
+            return kind == .lost || length == 0 ? nil : "kind \(kind.rawValue) with a payload"
         default:
             return "kind \(kind.rawValue)"
         }

@@ -36,6 +36,9 @@ struct SegmentGeometry: Hashable, Sendable {
     /// The largest payload of a record, in bytes.
     var largestPayload: UInt64 { min(largestAppend - Self.frameHeaderSize, UInt64(UInt32.max)) / 8 * 8 }
 
+    /// Whether a segment may have this base position: a multiple of the size, so low that no position in it is 2⁶³.
+    func isBase(_ base: UInt64) -> Bool { base.isMultiple(of: segmentSize) && base < 1 << 63 }
+
     func base(of position: UInt64) -> UInt64 { position / segmentSize * segmentSize }
 
     func offset(of position: UInt64) -> UInt64 { position % segmentSize }

@@ -25,6 +25,8 @@ struct SegmentWalk: Sendable {
     /// The largest durable watermark that a frame states.
     var statedDurable: UInt64 = 0
     var endsWithMark = false
+    /// Whether repair wrote over a damaged range here: the largest timestamp may be gone with it.
+    var hasLost = false
 
     init(from offset: UInt64, sequence: UInt64) {
         end = offset
@@ -32,7 +34,14 @@ struct SegmentWalk: Sendable {
         self.sequence = sequence
     }
 
-    fileprivate mutating func add(_ frame: Frame, base: UInt64) {
+    /// What is wrong with a lost frame that would take the sequence back, or nil.
+    func misnumbering(_ frame: Frame) -> String? {
+        let next = UInt64(bitPattern: frame.timestamp)
+        guard frame.kind == .lost, next < sequence else { return nil }
+        return "a lost frame before sequence \(next), behind sequence \(sequence)"
+    }
+
+    mutating func add(_ frame: Frame, base: UInt64) {
         switch frame.kind {
         case .record:
             sequence &+= 1
@@ -43,6 +52,7 @@ struct SegmentWalk: Sendable {
             largestTimestamp = max(largestTimestamp, frame.timestamp)
         case .lost:
             sequence = max(sequence, UInt64(bitPattern: frame.timestamp))
+            hasLost = true
         default:
             break
         }
@@ -108,7 +118,7 @@ extension SegmentScanner {
                 walk.stop = .unsupported(part)
                 return walk
             case .frame(let frame):
-                if let reason = batch.accept(frame) {
+                if let reason = batch.accept(frame) ?? walk.misnumbering(frame) {
                     walk.stop = .bad(reason)
                     return walk
                 }

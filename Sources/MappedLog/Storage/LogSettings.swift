@@ -12,11 +12,30 @@ struct LogSettings: Sendable {
 
     /// The members of the JSON object; others are ignored, for versions to come.
     private struct Members: Codable {
-        var formatVersion: String
-        var id: String
-        var segmentSize: UInt64
-        var permissions: String
-        var durability: String
+        var formatVersion: String?
+        var id: String?
+        var segmentSize: UInt64?
+        var permissions: String?
+        var durability: String?
+
+        init(_ settings: LogSettings) {
+            let mode = String(settings.permissions.rawValue, radix: 8)
+            formatVersion = "\(MLOG_FORMAT_MAJOR).\(MLOG_FORMAT_MINOR)"
+            id = settings.id
+            segmentSize = settings.segmentSize
+            permissions = String(repeating: "0", count: max(0, 4 - mode.count)) + mode
+            durability = settings.durability.settingsText
+        }
+
+        /// A member of another type is as one that isn't there: which of them matter is decided later.
+        init(from decoder: any Decoder) throws {
+            let container = try decoder.container(keyedBy: CodingKeys.self)
+            formatVersion = try? container.decode(String.self, forKey: .formatVersion)
+            id = try? container.decode(String.self, forKey: .id)
+            segmentSize = try? container.decode(UInt64.self, forKey: .segmentSize)
+            permissions = try? container.decode(String.self, forKey: .permissions)
+            durability = try? container.decode(String.self, forKey: .durability)
+        }
     }
 
     init(id: LogID, options: LogOptions) {
@@ -26,23 +45,31 @@ struct LogSettings: Sendable {
         durability = options.durability
     }
 
-    /// - Throws: `notALog` when the file isn't there, or isn't what it should be.
+    /// - Throws: `notALog` when the file isn't there, `damaged` when it isn't what it should be, `unsupportedVersion`.
+    ///   What a reader needs not, permissions and durability, counts as the default where it is missing or invalid.
     init(contentsOf path: FilePath) throws(LogError) {
         let text = try Self.read(path)
+        func damage(_ expected: String, _ found: String) -> LogError {
+            LogError(
+                .damaged,
+                file: path,
+                expected: expected,
+                found: found,
+                advice: "restore the file from a copy, or run `mlog repair`; spec/format.md tells its members"
+            )
+        }
         let members: Members
         do {
             members = try JSONDecoder().decode(Members.self, from: text)
         } catch {
-            throw LogError(
-                .notALog,
-                file: path,
-                expected: "the log's options as JSON",
-                found: "\(error)",
-                advice: "restore the file from a copy; spec/format.md tells its members"
-            )
+            throw damage("the log's options as JSON", "\(text.count) bytes that are none")
         }
-        let major = members.formatVersion.prefix { $0 != "." }
-        guard major == "\(MLOG_FORMAT_MAJOR)" else {
+        let version = (members.formatVersion ?? "").split(separator: ".", omittingEmptySubsequences: false)
+        let numbers = version.map { $0.allSatisfy(\.isASCIIDigit) ? UInt64($0) : nil }
+        guard numbers.count == 2, let major = numbers[0], numbers[1] != nil, major >= 1 else {
+            throw damage("a format version such as 1.0", members.formatVersion ?? "none")
+        }
+        guard major == UInt64(MLOG_FORMAT_MAJOR) else {
             throw LogError(
                 .unsupportedVersion,
                 file: path,
@@ -51,21 +78,19 @@ struct LogSettings: Sendable {
                 advice: "use a version of MappedLog that knows this format"
             )
         }
-        guard SegmentGeometry.isValidSize(members.segmentSize), let mode = mode_t(members.permissions, radix: 8),
-            let durability = Durability(settingsText: members.durability)
-        else {
-            throw LogError(
-                .notALog,
-                file: path,
-                expected: "a segment size, permissions and a durability in their ranges",
-                found: "\(members.segmentSize), \(members.permissions), \(members.durability)",
-                advice: "restore the file from a copy; spec/format.md tells its members"
+        guard let segmentSize = members.segmentSize, SegmentGeometry.isValidSize(segmentSize) else {
+            throw damage(
+                "a segment size of 64 KiB to 4 GiB, a multiple of 64 KiB",
+                members.segmentSize.map { "\($0)" } ?? "none"
             )
         }
-        id = members.id
-        segmentSize = members.segmentSize
-        permissions = FilePermissions(rawValue: mode & 0o777)
-        self.durability = durability
+        guard let id = members.id else { throw damage("an id", "none") }
+        let defaults = LogOptions()
+        self.id = id
+        self.segmentSize = segmentSize
+        let mode = members.permissions.flatMap { mode_t($0, radix: 8) }
+        permissions = mode.map { FilePermissions(rawValue: $0 & 0o666) } ?? defaults.permissions
+        durability = members.durability.flatMap { Durability(settingsText: $0) } ?? defaults.durability
     }
 
     private static func read(_ path: FilePath) throws(LogError) -> Data {
@@ -83,19 +108,15 @@ struct LogSettings: Sendable {
     }
 
     func encoded() -> [UInt8] {
-        let mode = String(permissions.rawValue, radix: 8)
-        let members = Members(
-            formatVersion: "\(MLOG_FORMAT_MAJOR).\(MLOG_FORMAT_MINOR)",
-            id: id,
-            segmentSize: segmentSize,
-            permissions: String(repeating: "0", count: max(0, 4 - mode.count)) + mode,
-            durability: durability.settingsText
-        )
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        guard let json = try? encoder.encode(members) else { fatalError("strings and integers always encode") }
+        guard let json = try? encoder.encode(Members(self)) else { fatalError("strings and integers always encode") }
         return Array(json) + Array("\n".utf8)
     }
+}
+
+extension Character {
+    fileprivate var isASCIIDigit: Bool { isASCII && isNumber }
 }
 
 extension LogError {
