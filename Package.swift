@@ -42,6 +42,11 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .executableTarget(
+            name: "MappedLogBenchmarks",
+            dependencies: ["MappedLog", .product(name: "SystemPackage", package: "swift-system")],
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "MappedLogTests",
             dependencies: [
