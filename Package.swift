@@ -47,6 +47,33 @@ let package = Package(
             dependencies: ["MappedLog", "_CMappedLog", .product(name: "SystemPackage", package: "swift-system")],
             swiftSettings: lifetimes
         ),
+        // Forking, and what tells records apart, for tests with several processes.
+        .target(name: "_CTestSupport", path: "Tests/_CTestSupport"),
+        .target(
+            name: "MappedLogTestSupport",
+            dependencies: ["_CTestSupport", .product(name: "SystemPackage", package: "swift-system")],
+            path: "Tests/MappedLogTestSupport",
+            swiftSettings: strict
+        ),
+        // The process at the other end in those tests.
+        .executableTarget(
+            name: "MappedLogTestWorker",
+            dependencies: [
+                "MappedLog", "MappedLogTestSupport", "_CTestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/MappedLogTestWorker",
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "MappedLogProcessTests",
+            dependencies: [
+                "MappedLog", "MappedLogTestSupport", "MappedLogTestWorker", "_CTestSupport",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict
+        ),
     ],
     swiftLanguageModes: [.v6]
 )
