@@ -88,7 +88,7 @@ final class Scene {
     func finish(_ tailers: [TailerProcess], records: UInt64, within seconds: Double = 120) throws -> [TailReport] {
         board[.target] = records
         return try tailers.map { tailer in
-            try #require(try tailer.process.wait(upTo: seconds) == .exited(0), "the tailer failed: \(tailer.lastWords)")
+            try #require(try tailer.process.wait(upTo: seconds) == .exited(0), "the tailer failed: \(tailer.process.lastLine)")
             let data = try Data(contentsOf: URL(fileURLWithPath: tailer.report.string))
             return try JSONDecoder().decode(TailReport.self, from: data)
         }
@@ -128,8 +128,16 @@ struct TailerProcess {
     let process: ChildProcess
     let entry: Int
     let report: FilePath
+}
 
-    var lastWords: String { (try? process.line(within: 0.1)) ?? "nothing said" }
+extension [UInt8] {
+    /// The payload of a record that tailers can check.
+    static func record(writer: UInt32, counter: UInt64, byteCount: Int) -> Self {
+        unsafe Self(unsafeUninitializedCapacity: byteCount) { bytes, used in
+            unsafe test_record_fill(bytes.baseAddress, byteCount, writer, counter)
+            used = byteCount
+        }
+    }
 }
 
 /// Random numbers that a seed repeats.

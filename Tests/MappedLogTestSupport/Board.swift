@@ -33,6 +33,8 @@ import _CTestSupport
         case read
         /// How often an append failed with `writerStalled`.
         case stalls
+        /// When the first append behind the last `deathTime` was acknowledged: `test_now_ns()`.
+        case firstBehindDeath
     }
 
     /// How many entries there are.

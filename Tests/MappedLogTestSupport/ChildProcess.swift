@@ -90,6 +90,13 @@ public final class ChildProcess {
         return ended
     }
 
+    /// What the process printed last, as far as it wasn't read.
+    public var lastLine: String {
+        var last = "nothing"
+        while let next = try? line(within: 0.2) { last = next }
+        return last
+    }
+
     /// The next line the process prints; nil: it has closed its output.
     ///
     /// - Throws: ``Late``.

@@ -77,6 +77,7 @@ private struct AppendingThread: Sendable {
         let end = counter &+ command.count
         var last = test_now_ns()
         var longest: UInt64 = 0
+        var death: UInt64 = 0
         while counter < end, board[.stop] == 0 {
             let count = batchCount(counter, end)
             board[entry, .begun] = counter + count
@@ -89,6 +90,10 @@ private struct AppendingThread: Sendable {
             counter += count
             board[entry, .acknowledged] = counter
             let now = test_now_ns()
+            if board[.deathTime] != death {
+                death = board[.deathTime]
+                board[entry, .firstBehindDeath] = now
+            }
             if board[entry, .longestGap] == 0 { longest = 0 }
             if now - last > longest {
                 longest = now - last
