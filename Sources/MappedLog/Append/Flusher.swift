@@ -137,6 +137,8 @@ final class Flusher: Sendable {
     /// What the cache holds must be what was written: a page that was evicted after a failed write-back isn't.
     private func checkFrames(of segment: Segment, from durable: UInt64, to goal: UInt64) throws(LogError) {
         var offset = max(durable, segment.base + SegmentGeometry.dataStart) - segment.base
+        // The watermark may stand right behind the `end` frame.
+        if let seal = segment.seal, offset > seal.endOffset { return }
         while segment.base + offset < goal {
             switch segment.frame(at: offset) {
             case .frame(let frame) where frame.kind == .end: return

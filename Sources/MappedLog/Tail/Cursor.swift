@@ -85,13 +85,13 @@ internal import _CMappedLog
             switch frame() {
             case .empty:
                 if try remapIfReplaced() { continue }
-                try throwIfDurable("nothing")
+                if try becameDurable("nothing") { continue }
                 return nil
             case .bad(let reason):
                 // It may have been cut off and written anew since: the word and the epoch are read again.
                 if try remapIfReplaced() { continue }
                 if case .bad = frame() {
-                    try throwIfDurable(reason)
+                    if try becameDurable(reason) { continue }
                     return nil
                 }
             case .unsupported(_, let part):
@@ -171,9 +171,17 @@ internal import _CMappedLog
         return true
     }
 
-    private func throwIfDurable(_ found: String) throws(LogError) {
+    /// Whether a frame has been written here, and made durable, since nothing good was found; false: it is not durable.
+    ///
+    /// - Throws: `damaged` where it is durable and still not there: the watermark is read first, then the frame again.
+    private mutating func becameDurable(_ found: String) throws(LogError) -> Bool {
         let durable = try reader.knownDurable()
-        guard position < durable else { return }
+        guard position < durable else { return false }
+        switch frame() {
+        case .frame, .unsupported: return true
+        case .empty, .bad: break
+        }
+        if try remapIfReplaced() { return true }
         throw .damaged(
             segment.file.path,
             position,
