@@ -27,9 +27,7 @@ struct LogPlace: Sendable {
     init(reading path: FilePath) throws(LogError) {
         let settings = try LogSettings(contentsOf: path.appending("options.json"))
         guard let id = LogID(settings.id) else {
-            throw LogError(
-                .notALog, file: path.appending("options.json"), expected: "a UUID as id", found: settings.id,
-                advice: "restore the file from a copy")
+            fatalError("unreachable: settings have a valid id")
         }
         self.init(
             medium: FileMedium(path: path, permissions: settings.permissions), id: id,
@@ -42,12 +40,9 @@ struct LogPlace: Sendable {
     func rawBases() throws(LogError) -> [UInt64] {
         var bases: [UInt64] = []
         for name in try medium.listSegments() {
-            if case .unsupported(let base, let file) = name {
-                throw LogError(
-                    .unsupportedSegment, file: medium.path.appending(file), position: Position(rawValue: base),
-                    expected: "a name that ends in .mlog", found: file,
-                    advice: "use a version of MappedLog that knows this form")
-            }
+            // Of two forms of one segment the raw one counts: it comes first.
+            if name.base == bases.last { continue }
+            if case .unsupported(let base, let file) = name { throw unsupportedForm(base, file) }
             guard name.base.isMultiple(of: geometry.segmentSize), name.base < 1 << 63 else {
                 throw .damaged(
                     medium.segmentPath(name.base), name.base,
@@ -83,9 +78,25 @@ struct LogPlace: Sendable {
 
     func missing(_ base: UInt64, durable: UInt64?) -> LogError {
         LogError(
-            .missingSegment, file: medium.segmentPath(base), position: Position(rawValue: base),
+            .missingSegment, file: medium.segmentPath(base),
+            position: Position(rawValue: base + SegmentGeometry.dataStart),
             expected: durable.map { "a segment, known durable up to \($0)" } ?? "a segment between its neighbours",
             found: "no file", advice: "restore the file from a copy, or run `mlog repair`")
+    }
+
+    /// A segment in a form that this version doesn't read.
+    func unsupportedForm(_ base: UInt64, _ name: String) -> LogError {
+        LogError(
+            .unsupportedSegment, file: medium.path.appending(name),
+            position: Position(rawValue: base + SegmentGeometry.dataStart), expected: "a name that ends in .mlog",
+            found: name, advice: "use a version of MappedLog that knows this form")
+    }
+
+    /// The activation line of a segment that was activated is not what it must be.
+    func badActivation(_ base: UInt64, expected: String = "an activation line") -> LogError {
+        .damaged(
+            medium.segmentPath(base), base + SegmentGeometry.dataStart, expected: expected,
+            found: "none, or another, at offset \(MLOG_ACTIVATION_OFFSET)")
     }
 
     func unsupported(_ part: String, _ file: FilePath, _ position: UInt64) -> LogError {

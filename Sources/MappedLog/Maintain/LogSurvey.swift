@@ -8,7 +8,7 @@ struct LogSurvey: Sendable {
     enum Ending: Sendable {
         /// The walk came to a 0; behind it there may be a torn tail.
         case open
-        /// The last good frame is `end`, and its successor is missing or not activated.
+        /// The last good frame is `end`, and its successor is missing or not activated: the log ends there.
         case sealed
     }
 
@@ -21,9 +21,9 @@ struct LogSurvey: Sendable {
     let ending: Ending
     /// The end of the log. All that lies behind is cut off.
     let end: UInt64
-    /// Of the segment that holds `end`.
+    /// Of the last segment walked.
     let walk: SegmentWalk
-    /// Of the first record of the segment that holds `end`.
+    /// Of the first record of the last segment walked.
     let baseSequence: UInt64
     let largestTimestampBefore: Int64
     var nextSequence: UInt64 { walk.sequence }
@@ -55,7 +55,7 @@ struct LogSurvey: Sendable {
             case .unsupported(let part):
                 throw log.unsupported(part, scanner.file.path, base + walk.stopOffset)
             case .bad(let reason):
-                guard base + walk.stopOffset >= durable else {
+                guard base + walk.end >= durable else {
                     throw .damaged(
                         scanner.file.path, base + walk.stopOffset, expected: "a frame, known durable up to \(durable)",
                         found: reason)
@@ -79,7 +79,7 @@ struct LogSurvey: Sendable {
             self.walked = walked
             baseSequence = line.baseSequence
             largestTimestampBefore = line.largestTimestampBefore
-            if case .end(let frame) = walk.stop { end = base + frame.end } else { end = base + walk.end }
+            end = ending == .sealed ? base + log.geometry.segmentSize + SegmentGeometry.dataStart : base + walk.end
             return
         }
     }
@@ -110,9 +110,7 @@ struct LogSurvey: Sendable {
             index -= 1
             if let line = try log.activation(bases[index]) { return (bases[index], line) }
         }
-        throw .damaged(
-            log.medium.segmentPath(bases[index]), bases[index] + UInt64(MLOG_ACTIVATION_OFFSET),
-            expected: "an activation line", found: "none, or a bad one")
+        throw log.badActivation(bases[index])
     }
 
     /// The activation of a sealed segment's successor, or nil where there is none yet.
@@ -126,9 +124,7 @@ struct LogSurvey: Sendable {
         }
         if let line = try log.activation(base), line.baseSequence == sequence { return line }
         guard !isDurable else {
-            throw .damaged(
-                log.medium.segmentPath(base), base + UInt64(MLOG_ACTIVATION_OFFSET),
-                expected: "an activation line with sequence \(sequence)", found: "none, or another")
+            throw log.badActivation(base, expected: "an activation line with sequence \(sequence)")
         }
         return nil
     }

@@ -19,9 +19,9 @@ struct Recovery {
     /// - Parameter mistrustsCache: A flush failed or was interrupted, so that the cache may show what the disk lacks.
     /// - Throws: `damaged` and the like, with the log untouched, where what was durable can't be read.
     mutating func run(mistrustsCache: Bool, willWrite: () -> Void) throws(LogError) {
-        try log.medium.removeUnpublished()
         let survey = try LogSurvey(of: log)
         for base in survey.bases where try !log.scanner(base).header.mayWrite { throw log.mustNotWrite(base) }
+        try log.medium.removeUnpublished()
         report.durablePosition = survey.durable
 
         willWrite()
@@ -175,7 +175,7 @@ struct Recovery {
 extension LogPlace {
     func mustNotWrite(_ base: UInt64) -> LogError {
         LogError(
-            .readOnly, file: medium.segmentPath(base), position: Position(rawValue: base),
+            .unsupportedFeature, file: medium.segmentPath(base), position: Position(rawValue: base),
             expected: "no feature that this version may only read", found: "one",
             advice: "open the log read-only, or use a version of MappedLog that knows the feature")
     }

@@ -17,8 +17,6 @@ enum FrameFinding: Sendable {
             self = .bad("CRC \(raw.crc.hexadecimal(digits: 8)), its bytes have \(crc.hexadecimal(digits: 8))")
         } else if let part = word.unsupportedPart {
             self = .unsupported(frame, part)
-        } else if (word.kind == .end || word.kind == .mark) && word.length != 0 {
-            self = .bad("an end or mark frame with a payload")
         } else {
             self = .frame(frame)
         }
@@ -28,7 +26,7 @@ enum FrameFinding: Sendable {
 extension FrameWord {
     /// What is wrong with a frame of this word at this offset, or nil: it lies inside the data region.
     func misfit(at offset: UInt64, in geometry: SegmentGeometry) -> String? {
-        if geometry.fits(offset: offset, size: frameSize, isEnd: kind == .end) { return nil }
+        if geometry.fits(offset: offset, size: frameSize, isEnd: kind == .end && length == 0) { return nil }
         return "a frame of \(frameSize) bytes, which doesn't fit into the segment"
     }
 }

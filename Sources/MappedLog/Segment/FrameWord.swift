@@ -52,7 +52,10 @@ struct FrameWord: Hashable, Sendable {
         case .record:
             let isKnown = [0, Batch.first, Batch.inner, Batch.last].contains(flags)
             return isKnown ? nil : "flags 0x\(flags.hexadecimal(digits: 2))"
-        case .end, .mark, .lost:
+        case .end, .mark:
+            if length != 0 { return "an end or mark with \(length) bytes of payload" }
+            return flags == 0 ? nil : "flags 0x\(flags.hexadecimal(digits: 2))"
+        case .lost:
             return flags == 0 ? nil : "flags 0x\(flags.hexadecimal(digits: 2))"
         default:
             return "kind \(kind.rawValue)"

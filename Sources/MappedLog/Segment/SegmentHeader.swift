@@ -38,11 +38,13 @@ struct SegmentHeader: Sendable {
                 expected: "\(Self.byteCount) bytes of header", found: "\(count)",
                 advice: "restore the file from a copy, or run `mlog repair`")
         }
-        try self.init(checking: raw, file: file, base: base)
-        if let log { try check(against: log, file: file) }
+        try self.init(checking: raw, file: file, base: base, of: log)
     }
 
-    private init(checking raw: mlog_segment_header, file: OpenFile, base: UInt64) throws(LogError) {
+    /// The checks in the order of `spec/format.md`, 4.1.
+    private init(
+        checking raw: mlog_segment_header, file: OpenFile, base: UInt64, of log: (id: LogID, geometry: SegmentGeometry)?
+    ) throws(LogError) {
         func failure(_ code: LogError.Code, _ expected: String, _ found: String, _ advice: String) -> LogError {
             LogError(
                 code, file: file.path, position: Position(rawValue: base), expected: expected, found: found,
@@ -60,7 +62,7 @@ struct SegmentHeader: Sendable {
                 .damaged, "header CRC \(checksum.value.hexadecimal(digits: 8))", raw.crc.hexadecimal(digits: 8),
                 "restore the file from a copy, or run `mlog repair`")
         }
-        guard raw.format_major == UInt16(MLOG_FORMAT_MAJOR) else {
+        guard raw.format_major <= UInt16(MLOG_FORMAT_MAJOR) else {
             throw failure(
                 .unsupportedVersion, "format \(MLOG_FORMAT_MAJOR).x", "\(raw.format_major).\(raw.format_minor)",
                 "use a version of MappedLog that knows this format")
@@ -78,37 +80,38 @@ struct SegmentHeader: Sendable {
                 "\(raw.header_bytes), \(raw.frame_header_bytes), \(raw.checksum)",
                 "use a version of MappedLog that knows this form")
         }
-        guard SegmentGeometry.isValidSize(raw.segment_bytes) else {
-            throw failure(.damaged, "a segment size of 64 KiB to 4 GiB", "\(raw.segment_bytes)", "restore the file")
+        logID = LogID(bytes: unsafe withUnsafeBytes(of: raw.log_id) { unsafe Array($0) })
+        if let log, logID != log.id {
+            throw failure(.foreignSegment, "log \(log.id)", "log \(logID)", "move the file out of this log")
         }
-        geometry = SegmentGeometry(segmentSize: raw.segment_bytes)
-        guard raw.base_position == base, base.isMultiple(of: geometry.segmentSize) else {
+        let size = log?.geometry.segmentSize ?? raw.segment_bytes
+        guard raw.segment_bytes == size, SegmentGeometry.isValidSize(size) else {
+            let expected = log == nil ? "segments of 64 KiB to 4 GiB" : "segments of \(size) bytes"
+            throw failure(.damaged, expected, "\(raw.segment_bytes) bytes", "restore the file from a copy")
+        }
+        geometry = SegmentGeometry(segmentSize: size)
+        // Bounded, so that no position of the segment can wrap.
+        guard raw.base_position == base, base.isMultiple(of: size), base < 1 << 63 else {
             throw failure(
                 .damaged, "base position \(base), as the file's name says", "\(raw.base_position)",
                 "give the file the name of its position, or run `mlog repair`")
         }
-        logID = LogID(bytes: unsafe withUnsafeBytes(of: raw.log_id) { unsafe Array($0) })
+        guard raw.format_major == UInt16(MLOG_FORMAT_MAJOR) else {
+            throw failure(
+                .damaged, "format \(MLOG_FORMAT_MAJOR).x", "\(raw.format_major).\(raw.format_minor)",
+                "restore the file from a copy, or run `mlog repair`")
+        }
+        guard file.byteCount == size else {
+            let isShort = file.byteCount < size
+            throw failure(
+                isShort ? .truncatedSegment : .damaged, "\(size) bytes", "\(file.byteCount) bytes",
+                "restore the file from a copy, or run `mlog repair`")
+        }
         self.base = base
         creationTime = raw.creation_time
         salt = raw.salt
         mayWrite = raw.read_only_compatible == 0
         formatMinor = raw.format_minor
-    }
-
-    private func check(against log: (id: LogID, geometry: SegmentGeometry), file: OpenFile) throws(LogError) {
-        guard logID == log.id, geometry == log.geometry else {
-            throw LogError(
-                .foreignSegment, file: file.path, position: Position(rawValue: base),
-                expected: "log \(log.id), segments of \(log.geometry.segmentSize) bytes",
-                found: "log \(logID), segments of \(geometry.segmentSize) bytes",
-                advice: "move the file out of this log")
-        }
-        guard file.byteCount >= geometry.segmentSize else {
-            throw LogError(
-                .truncatedSegment, file: file.path, position: Position(rawValue: base),
-                expected: "\(geometry.segmentSize) bytes", found: "\(file.byteCount) bytes",
-                advice: "restore the file from a copy, or run `mlog repair`")
-        }
     }
 
     /// The header as it stands in the file.

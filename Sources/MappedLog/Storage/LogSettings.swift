@@ -15,8 +15,9 @@ struct LogSettings: Sendable {
         var formatVersion: String
         var id: String
         var segmentSize: UInt64
-        var permissions: String
-        var durability: String
+        // Who only reads doesn't need these two.
+        var permissions: String?
+        var durability: String?
     }
 
     init(id: LogID, options: LogOptions) {
@@ -26,35 +27,44 @@ struct LogSettings: Sendable {
         durability = options.durability
     }
 
-    /// - Throws: `notALog` when the file isn't there, or isn't what it should be.
+    /// - Throws: `notALog` when the file isn't there, `damaged` when it isn't what it should be.
     init(contentsOf path: FilePath) throws(LogError) {
         let text = try Self.read(path)
         let members: Members
         do {
             members = try JSONDecoder().decode(Members.self, from: text)
         } catch {
-            throw LogError(
-                .notALog, file: path, expected: "the log's options as JSON", found: "\(error)",
-                advice: "restore the file from a copy; spec/format.md tells its members")
+            throw Self.damaged(path, expected: "the log's options as JSON", found: "something else")
         }
-        let major = members.formatVersion.prefix { $0 != "." }
-        guard major == "\(MLOG_FORMAT_MAJOR)" else {
+        let version = members.formatVersion.split(separator: ".", omittingEmptySubsequences: false).map { UInt32($0) }
+        guard version.count == 2, let major = version[0], version[1] != nil, major > 0 else {
+            throw Self.damaged(path, expected: "a format version", found: members.formatVersion)
+        }
+        guard major <= UInt32(MLOG_FORMAT_MAJOR) else {
             throw LogError(
                 .unsupportedVersion, file: path, expected: "format \(MLOG_FORMAT_MAJOR).x",
                 found: members.formatVersion, advice: "use a version of MappedLog that knows this format")
         }
-        guard SegmentGeometry.isValidSize(members.segmentSize), let mode = mode_t(members.permissions, radix: 8),
-            let durability = Durability(settingsText: members.durability)
-        else {
-            throw LogError(
-                .notALog, file: path, expected: "a segment size, permissions and a durability in their ranges",
-                found: "\(members.segmentSize), \(members.permissions), \(members.durability)",
-                advice: "restore the file from a copy; spec/format.md tells its members")
+        guard SegmentGeometry.isValidSize(members.segmentSize) else {
+            throw Self.damaged(
+                path, expected: "a segment size of 64 KiB to 4 GiB, a multiple of 64 KiB",
+                found: "\(members.segmentSize)")
+        }
+        guard LogID(members.id) != nil else {
+            throw Self.damaged(path, expected: "a UUID as id", found: members.id)
         }
         id = members.id
         segmentSize = members.segmentSize
+        let standard = LogOptions()
+        let mode = members.permissions.flatMap { mode_t($0, radix: 8) } ?? standard.permissions.rawValue
         permissions = FilePermissions(rawValue: mode & 0o777)
-        self.durability = durability
+        durability = members.durability.flatMap { Durability(settingsText: $0) } ?? standard.durability
+    }
+
+    private static func damaged(_ path: FilePath, expected: String, found: String) -> LogError {
+        LogError(
+            .damaged, file: path, expected: expected, found: found,
+            advice: "restore the file from a copy; spec/format.md tells its members")
     }
 
     private static func read(_ path: FilePath) throws(LogError) -> Data {
