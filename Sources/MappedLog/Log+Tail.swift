@@ -103,7 +103,7 @@ extension Log {
     public func resetNamedTailer(_ name: String, to start: TailStart) throws(LogError) {
         let place = try Seek(checkedReader()).place(start)
         let file = try lockedTailerFile(name, create: true)
-        try file.store(.init(position: place.position, sequence: place.sequence), durably: true)
+        try file.store(.init(position: place.nextPosition, sequence: place.sequence), durably: true)
     }
 
     private func lockedTailerFile(_ name: String, create: Bool) throws(LogError) -> NamedTailerFile {

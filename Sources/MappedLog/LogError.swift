@@ -90,7 +90,7 @@ extension LogError.Code {
     public static let badMagic = Self(rawValue: "badMagic")
     /// Written in a newer major version of the format.
     public static let unsupportedVersion = Self(rawValue: "unsupportedVersion")
-    /// The segment uses a feature that this version doesn't know.
+    /// The segment uses a feature that this version doesn't know, or may read but not write.
     public static let unsupportedFeature = Self(rawValue: "unsupportedFeature")
     /// A segment's form, or the kind or flags of a frame, is one that this version doesn't know.
     public static let unsupportedSegment = Self(rawValue: "unsupportedSegment")
@@ -130,7 +130,7 @@ extension LogError.Code {
     public static let reentrant = Self(rawValue: "reentrant")
     /// The log was closed.
     public static let closed = Self(rawValue: "closed")
-    /// The log was opened read-only, or uses a feature that this version may only read.
+    /// The log was opened read-only.
     public static let readOnly = Self(rawValue: "readOnly")
     /// Records that a tailer was to read next are not in the log any more.
     public static let recordsGone = Self(rawValue: "recordsGone")

@@ -21,6 +21,7 @@ final class Writer: Sendable {
     /// Opens for writing (`spec/protocol.md`, "Who is a writer").
     init(_ place: LogPlace, _ options: OpenOptions) throws(LogError) {
         let system = try SystemIdentity.current()
+        try place.medium.makeDirectories()
         let lock = try Self.lockGate(place, options.recoveryTimeout)
         defer { lock.unlockGate() }
         guard let controlFile = try place.medium.openControl(writable: true),
@@ -199,7 +200,7 @@ extension LogPlace {
         let scanner = try scanner(base)
         guard let line = try scanner.activation(), line.baseSequence <= closed.sequence else { return false }
         guard case .empty = try scanner.frame(at: closed.tail - base) else { return false }
-        guard scanner.header.mayWrite else { throw mustNotWrite(base) }
+        for base in bases where try !self.scanner(base).header.mayWrite { throw mustNotWrite(base) }
         return true
     }
 }

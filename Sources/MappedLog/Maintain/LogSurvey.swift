@@ -111,9 +111,7 @@ struct LogSurvey: Sendable {
             index -= 1
             if let line = try log.activation(bases[index]) { return (bases[index], line) }
         }
-        throw .damaged(
-            log.medium.segmentPath(bases[index]), bases[index] + SegmentGeometry.dataStart,
-            expected: "an activation line", found: "none, or a bad one")
+        throw log.badActivation(bases[index])
     }
 
     /// The activation of a sealed segment's successor, or nil where there is none yet.

@@ -34,7 +34,7 @@ struct FileMedium: Medium {
     // MARK: Segments
 
     func listSegments() throws(LogError) -> [SegmentName] {
-        try names(in: path).compactMap { SegmentName($0) }.sorted { $0.base < $1.base }
+        try names(in: path).compactMap { SegmentName($0) }.sorted { ($0.base, $0.rank) < ($1.base, $1.rank) }
     }
 
     func openSegment(_ base: UInt64, writable: Bool) throws(LogError) -> OpenFile? {
@@ -250,7 +250,11 @@ struct FileMedium: Medium {
     }
 
     func namedTailerNames() throws(LogError) -> [String] {
-        try names(in: tailersDirectory).filter { NamedTailerFile.isValidName($0) }.sorted()
+        do throws(LogError) {
+            return try names(in: tailersDirectory).filter { NamedTailerFile.isValidName($0) }.sorted()
+        } catch where error.errno == .noSuchFileOrDirectory {
+            return []
+        }
     }
 
     func openNamedTailer(_ name: String, create: Bool, writable: Bool) throws(LogError) -> OpenFile? {

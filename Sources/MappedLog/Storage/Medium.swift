@@ -14,7 +14,7 @@ protocol Medium: Sendable {
 
     // Segments
 
-    /// What is there, by base position. Complexity: O(*n*) in the number of segments.
+    /// What is there, by base position; of two forms of one segment the raw one first. Complexity: O(*n*) in the number of segments.
     func listSegments() throws(LogError) -> [SegmentName]
     /// The file of a raw segment, or nil when there is none of that name.
     func openSegment(_ base: UInt64, writable: Bool) throws(LogError) -> OpenFile?
@@ -35,6 +35,8 @@ protocol Medium: Sendable {
 
     // The running system
 
+    /// Makes the places beside the segments that a copy of a log may lack. Only as a writer.
+    func makeDirectories() throws(LogError)
     func openControl(writable: Bool) throws(LogError) -> OpenFile?
     func openWaiters() throws(LogError) -> OpenFile?
     func openLock() throws(LogError) -> WriterLock
@@ -59,6 +61,11 @@ enum SegmentName: Hashable, Sendable {
         switch self {
         case .raw(let base), .unsupported(let base, _): base
         }
+    }
+
+    /// Of several forms of one segment the one with the smallest rank counts.
+    var rank: Int {
+        if case .raw = self { 0 } else { 1 }
     }
 
     /// Nil: not the name of a segment.

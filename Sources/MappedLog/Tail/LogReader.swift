@@ -141,14 +141,7 @@ final class LogReader: Sendable {
     func absence(of base: UInt64, sequence: UInt64) -> LogError {
         let names = (try? log.medium.listSegments()) ?? []
         for case .unsupported(base, let name) in names {
-            return LogError(
-                .unsupportedSegment,
-                file: log.medium.path.appending(name),
-                position: Position(rawValue: base),
-                expected: "a name that ends in .mlog",
-                found: name,
-                advice: "use a version of MappedLog that knows this form"
-            )
+            return log.unsupportedForm(base, name)
         }
         if let first = names.first?.base, first > base, let line = try? segment(first)?.activation,
             line.baseSequence > sequence

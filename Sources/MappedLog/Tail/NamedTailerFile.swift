@@ -30,7 +30,7 @@ struct NamedTailerFile {
         return name.utf8.allSatisfy { isAlphanumeric($0) || "._-".utf8.contains($0) }
     }
 
-    /// - Throws: `invalidName`; `notFound` where there is none and none is to be made.
+    /// - Throws: `invalidName`; `damaged` where the file has another size; `notFound` where there is none and none is to be made.
     init(_ name: String, in log: LogPlace, create: Bool, writable: Bool) throws(LogError) {
         guard Self.isValidName(name) else {
             throw LogError(
@@ -52,6 +52,12 @@ struct NamedTailerFile {
         }
         self.file = file
         self.log = log
+        // A file that was just made had no bytes when it was opened.
+        guard file.byteCount == UInt64(MLOG_TAILER_FILE_BYTES) || (create && file.byteCount == 0) else {
+            throw LogError(
+                .damaged, file: file.path, expected: "\(MLOG_TAILER_FILE_BYTES) bytes", found: "\(file.byteCount)",
+                advice: "remove it, or set it anew with `mlog tailers LOG reset NAME --to …`")
+        }
     }
 
     /// Takes the tailer for this process, until the file is closed: `fcntl(2)`, `F_OFD_SETLK`.
@@ -79,19 +85,20 @@ struct NamedTailerFile {
 
     /// Stores a place; durable when it returns, if asked to be.
     func store(_ place: Place, durably: Bool) throws(LogError) {
-        let counter = (try? newest()?.counter) ?? 0
+        let newest = try? newest()
         var slot = mlog_tailer_slot()
         slot.magic = MLOG_TAILER_MAGIC
-        slot.counter = counter + 1
+        slot.counter = (newest?.counter ?? 0) &+ 1
         slot.position = place.position
         slot.sequence = place.sequence
         slot.crc = checksum(slot)
-        try file.write(slot, at: ((counter + 1) & 1) * UInt64(MLOG_TAILER_SLOT_STRIDE))
+        // Never over the slot that counts: a torn write would take both.
+        try file.write(slot, at: (1 - (newest?.number ?? 1)) * UInt64(MLOG_TAILER_SLOT_STRIDE))
         if durably { try file.flushData() }
     }
 
-    private func newest() throws(LogError) -> (counter: UInt64, place: Place)? {
-        var best: mlog_tailer_slot?
+    private func newest() throws(LogError) -> (number: UInt64, counter: UInt64, place: Place)? {
+        var best: (number: UInt64, slot: mlog_tailer_slot)?
         var isBlank = true
         for number in 0..<UInt64(2) {
             var slot = mlog_tailer_slot()
@@ -99,9 +106,9 @@ struct NamedTailerFile {
             let isZero = unsafe withUnsafeBytes(of: slot) { unsafe $0.allSatisfy { $0 == 0 } }
             isBlank = isBlank && isZero
             guard slot.magic == MLOG_TAILER_MAGIC, slot.crc == checksum(slot) else { continue }
-            if best == nil || slot.counter > best!.counter { best = slot }
+            if best == nil || slot.counter > best!.slot.counter { best = (number, slot) }
         }
-        guard let best else {
+        guard let (number, best) = best else {
             if isBlank { return nil }
             throw LogError(
                 .damaged,
@@ -120,7 +127,7 @@ struct NamedTailerFile {
                 advice: "use a version of MappedLog that knows this feature"
             )
         }
-        return (best.counter, Place(position: best.position, sequence: best.sequence))
+        return (number, best.counter, Place(position: best.position, sequence: best.sequence))
     }
 
     private func checksum(_ slot: mlog_tailer_slot) -> UInt32 {

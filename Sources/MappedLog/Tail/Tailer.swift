@@ -26,18 +26,11 @@ public struct Tailer: ~Copyable {
     ) throws(LogError) -> Tailer {
         try reader.forkGuard.check()
         let place = try Seek(reader).place(start)
-        let cursor = Cursor(
-            reader,
-            place.segment,
-            offset: place.offset,
-            sequence: place.sequence,
-            checksums: checksums
-        )
-        return Tailer(cursor, visibility: visibility)
+        return Tailer(Cursor(reader, at: place, checksums: checksums), visibility: visibility)
     }
 
     /// The position of the next frame.
-    public var position: Position { Position(rawValue: cursor.position) }
+    public var position: Position { Position(rawValue: cursor.nextPosition) }
 
     /// The sequence of the next record.
     public var sequence: UInt64 { cursor.sequence }
@@ -207,7 +200,8 @@ public struct Tailer: ~Copyable {
     public mutating func seek(to start: TailStart) throws(LogError) {
         try cursor.reader.forkGuard.check()
         let place = try Seek(cursor.reader).place(start)
-        cursor.move(to: place.segment, offset: place.offset, sequence: place.sequence)
+        cursor.move(
+            to: place.segment, offset: place.offset, sequence: place.sequence, isBehindEnd: place.isBehindEnd)
     }
 }
 
