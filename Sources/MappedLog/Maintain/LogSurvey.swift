@@ -80,7 +80,7 @@ struct LogSurvey: Sendable {
             self.walked = walked
             baseSequence = line.baseSequence
             largestTimestampBefore = line.largestTimestampBefore
-            if case .end(let frame) = walk.stop { end = base + frame.end } else { end = base + walk.end }
+            end = ending == .sealed ? base + log.geometry.segmentSize + SegmentGeometry.dataStart : base + walk.end
             return
         }
     }
