@@ -35,12 +35,14 @@
 /*
  * Append, roll, repair. All of `control` is here: the robust mutex, slot[2], generation.
  *
- * Complete for:
- *   APPEND  2 appenders (or 3, -DAPPENDERS=3), one tailer, one segment of 8 cells; see tools/model for the
- *           number of appends and deaths. A thread that died is born again as a new one, so more than two
- *           threads take part, though never more than two at a time.
- *   ROLL    2 appenders, one tailer, two segments of 6 cells.
- *   POWER   2 appenders, one segment of 6 cells, power cut at any time, recover interrupted once.
+ * Complete for (states in thousands, without reduction):
+ *   APPEND  one segment of 8 cells, frames of 2 and 3, batches of two; one tailer;
+ *           2 appenders, 5 appends, 3 deaths (990); 3 appenders, 4 appends, 2 deaths (1450)
+ *   ROLL    two segments of 6 cells; one tailer; 2 appenders, 4 appends, 3 deaths (1170)
+ *   POWER   one segment of 6 cells, single records and batches of two; 2 appenders, 3 appends, 2 deaths, one flush
+ *           of a repair that fails, power cut or death of all at any time, then one more power cut while recover
+ *           runs or after it (6800)
+ * A thread that died is born again as a new one: more than two take part, though not more than two at a time.
  */
 #ifndef APPENDERS
 #define APPENDERS 2
@@ -645,8 +647,9 @@ init { atomic {
  * sync. One appender (killed and born again), two flushers, four positions: 0 a record, 1 the `end` of the first
  * segment, 2 and 3 records of the second. A frame is one cell here: torn frames are SCENARIO_APPEND's.
  *
- * Complete for 2 flushers, SYNCS calls of sync, FAILURES failed write-backs, DEATHS deaths (each of the three
- * may die and be born again, a flusher with descriptors that are opened anew).
+ * Complete for 2 flushers and (thousands of states) 2 calls, 2 deaths, 1 failed write-back (4600); 2 calls, 1 death,
+ * 2 failures (7290); 3 calls, 2 deaths, 1 failure with one position only (137). A flusher that died is born again,
+ * and opens its descriptors anew. Not complete: 3 calls over all four positions, too large.
  *
  * The disk, as Linux does it: a dirty cell is written back at any time. If that fails, the cell is clean all the
  * same and the disk lacks it. Each descriptor that is open then reports the failure once, at its next fdatasync;
@@ -927,8 +930,8 @@ init { atomic { run appender(); run flusher(0); run flusher(1); run disk() } }
  * it, may become visible later than what the appender loads next. A read-modify-write, the fence and the kernel
  * empty the buffer. A flusher that raised the watermark wakes in the same way as an appender that stored a word.
  *
- * Complete for 2 appenders, 2 tailers, COMMITS records, DEATHS deaths of appenders (a killed tailer only leaves the
- * flag set, which costs one wake).
+ * Complete for 2 appenders, 2 tailers and (thousands of states) 3 records without death (590); 2 records and 2
+ * deaths of appenders (7470). A killed tailer only leaves the flag set, which costs one wake; it isn't shown.
  *
  * What is checked is more than "never longer than the bound": a tailer sleeps beside a record it has not seen only
  * if an appender died between commit and wake, and nobody came after him who repaired or woke. Only then does the
@@ -1087,8 +1090,8 @@ init { atomic { run appender(0); run appender(1); run tailer(0); run tailer(1); 
  * Who recovers, and when the clean-close note is believed. Processes that open, append, flush (which may fail) and
  * close; they may be killed at every step, and the power may go.
  *
- * Complete for 2 processes (or 3, -DPROCESSES=3) that are started again after close or death, OPENS opens and WORK
- * appends and flushes in all, DEATHS deaths, and one power cut.
+ * Complete for 4 opens, 2 appends or flushes, one power cut and (thousands of states) 2 processes, 2 deaths (460);
+ * 3 processes, 1 death (5020). A process that closed or died is started again.
  *
  * The log is only this: is its end whole, and does `control` speak of it. The flusher's lock is left out (its
  * protocol is SCENARIO_SYNC's): a flush is done under the append lock here.
