@@ -38,12 +38,15 @@ struct SegmentHeader: Sendable {
                 expected: "\(Self.byteCount) bytes of header", found: "\(count)",
                 advice: "restore the file from a copy, or run `mlog repair`")
         }
-        try self.init(checking: raw, file: file, base: base, of: log)
+        try self.init(checking: raw, file: file, byteCount: file.byteCount, base: base, of: log)
     }
 
     /// The checks of `spec/format.md`, 4.1, in its order: the first that fails names the error.
-    private init(
-        checking raw: mlog_segment_header, file: OpenFile, base: UInt64, of log: (id: LogID, geometry: SegmentGeometry)?
+    ///
+    /// - Parameter byteCount: How long the segment is; nil accepts any length.
+    init(
+        checking raw: mlog_segment_header, file: OpenFile, byteCount: UInt64?, base: UInt64,
+        of log: (id: LogID, geometry: SegmentGeometry)?
     ) throws(LogError) {
         func failure(_ code: LogError.Code, _ expected: String, _ found: String, _ advice: String) -> LogError {
             LogError(
@@ -97,10 +100,10 @@ struct SegmentHeader: Sendable {
                 "give the file the name of its position, or run `mlog repair`")
         }
         guard raw.format_major >= 1 else { throw failure(.damaged, "format 1.x", "0.\(raw.format_minor)", restore) }
-        guard file.byteCount == geometry.segmentSize else {
+        if let byteCount, byteCount != geometry.segmentSize {
             throw failure(
-                file.byteCount < geometry.segmentSize ? .truncatedSegment : .damaged,
-                "\(geometry.segmentSize) bytes", "\(file.byteCount) bytes", restore)
+                byteCount < geometry.segmentSize ? .truncatedSegment : .damaged, "\(geometry.segmentSize) bytes",
+                "\(byteCount) bytes", restore)
         }
         self.base = base
         creationTime = raw.creation_time
