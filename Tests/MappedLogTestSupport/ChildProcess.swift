@@ -37,7 +37,7 @@ public final class ChildProcess {
         guard unsafe test_pipe(&ends) == 0 else { throw Errno(rawValue: errno) }
         output = FileDescriptor(rawValue: ends[0])
         let pointers = unsafe arguments.map { unsafe strdup($0) } + [nil]
-        defer { for unsafepointer in unsafe pointers { unsafe free(pointer) } }
+        defer { unsafe pointers.forEach { unsafe free($0) } }
         id = unsafe test_spawn(arguments[0], pointers, ends[1])
         close(ends[1])
         guard id > 0 else {
