@@ -21,7 +21,9 @@ let package = Package(
         // FilePath, FilePermissions and Errno: the vocabulary of the public API.
         .package(url: "https://github.com/apple/swift-system", from: "1.6.0"),
         // Arguments, help and completion of the command.
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.6.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.7.0"),
+        // Runs the command in its tests, with pipes and signals.
+        .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     ],
     targets: [
         // CRC32C of long payloads: Intel's ISA-L, several times faster than one chain of crc32 instructions.
@@ -42,10 +44,56 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        .executableTarget(
+            name: "MappedLogBenchmarks",
+            dependencies: ["MappedLog", .product(name: "SystemPackage", package: "swift-system")],
+            swiftSettings: strict
+        ),
         .testTarget(
             name: "MappedLogTests",
-            dependencies: ["MappedLog", "_CMappedLog", .product(name: "SystemPackage", package: "swift-system")],
+            dependencies: [
+                "MappedLog", "ReadmeExample", "_CMappedLog",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
             swiftSettings: lifetimes
+        ),
+        // The README's example, as a client compiles it.
+        .executableTarget(name: "ReadmeExample", dependencies: ["MappedLog"], path: "Tests/ReadmeExample"),
+        .testTarget(
+            name: "mlogTests",
+            dependencies: [
+                "mlog", "MappedLog",
+                .product(name: "Subprocess", package: "swift-subprocess"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict
+        ),
+        // Forking, and what tells records apart, for tests with several processes.
+        .target(name: "_CTestSupport", path: "Tests/_CTestSupport"),
+        .target(
+            name: "MappedLogTestSupport",
+            dependencies: ["_CTestSupport", .product(name: "SystemPackage", package: "swift-system")],
+            path: "Tests/MappedLogTestSupport",
+            swiftSettings: strict
+        ),
+        // The process at the other end in those tests.
+        .executableTarget(
+            name: "MappedLogTestWorker",
+            dependencies: [
+                "MappedLog", "MappedLogTestSupport", "_CTestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/MappedLogTestWorker",
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "MappedLogProcessTests",
+            dependencies: [
+                "MappedLog", "MappedLogTestSupport", "MappedLogTestWorker", "_CTestSupport",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            swiftSettings: strict
         ),
     ],
     swiftLanguageModes: [.v6]

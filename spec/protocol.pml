@@ -109,6 +109,9 @@ byte trueEndFrame = 0, trueSealStamp = 0, trueSealSequence = 0;
 #ifdef SCENARIO_POWER
 short trueWord[CELLS];       /* the word that was committed at a position */
 short disk[CELLS];           /* what a power cut leaves */
+bool stuck[CELLS];           /* its write-back failed: clean all the same, until it is stored again */
+bool failedOnce = false;
+bool repairing = false, needsRecovery = false;
 bool cut = false;            /* the writers are gone; recover has its turn */
 bool restarted = false;
 byte cuts = 0;
@@ -119,7 +122,11 @@ bool forgetful = false;      /* that was a power cut, not only the death of all 
 #endif
 
 /* Nothing committed is ever stored into again, by anyone. */
+#ifdef SCENARIO_POWER
+inline store(p, x) { assert(p >= trueEnd); if :: cell[p] != x -> stuck[p] = false :: else fi; cell[p] = x }
+#else
 inline store(p, x) { assert(p >= trueEnd); cell[p] = x }
+#endif
 
 /* The store of a (first) word: from here on everybody sees the frame, so it must be whole. */
 inline commit(p, x) {
@@ -190,7 +197,34 @@ inline whole() {
 #endif
 
 #ifdef SCENARIO_POWER
-#define FLUSHALL k = 0; do :: k < CELLS -> disk[k] = cell[k]; k++ :: else -> k = 0; break od
+#define FLUSHALL k = 0; do :: k < CELLS -> if :: !stuck[k] -> disk[k] = cell[k] :: else fi; k++ :: else -> k = 0; break od
+
+/*
+ * The flush of a repair. It may fail, and who is told may die before he tells; the next one's descriptor may be
+ * younger and is told nothing. NEEDED: a mark is set before this flush and cleared behind it, and found set by the
+ * next repair it means needsRecovery. (Not `flushing`: that is the flusher's, and the two locks are never held
+ * together.)
+ */
+inline flushZeros() {
+#ifndef MISTAKE_REPAIR_FLUSH_UNMARKED
+	if
+	:: repairing -> STEP(needsRecovery = true)
+	:: else -> STEP(repairing = true)
+	fi;
+#endif
+	if
+	:: needsRecovery
+	:: !needsRecovery -> STEP(FLUSHALL)
+	:: d_step { !needsRecovery && !failedOnce && disk[t + 2] != cell[t + 2] ->
+		/* fails for the page that matters most: the second frame of a dead batch */
+		stuck[t + 2] = true; stuck[t + 3] = true; failedOnce = true; told = true; FLUSHALL; k = 0 }
+	fi;
+	if
+	:: told -> STEP(needsRecovery = true; told = false)
+	:: else
+	fi;
+	STEP(repairing = false)
+}
 #endif
 
 inline writeSeal() {
@@ -252,9 +286,9 @@ inline repair() {
 		 */
 #if defined(MISTAKE_REPAIR_WITHOUT_FLUSH)
 #elif defined(MISTAKE_FLUSH_IF_SEEN)
-		if :: seen -> STEP(FLUSHALL) :: else fi;
+		if :: seen -> flushZeros() :: else fi;
 #else
-		if :: t < slotTail[OTHER] -> STEP(FLUSHALL) :: else fi;
+		if :: t < slotTail[OTHER] -> flushZeros() :: else fi;
 #endif
 		seen = false;
 #endif
@@ -291,17 +325,26 @@ proctype appender() ALIVE {
 	byte id = 0, i = 0, k = 0;
 	byte shape = 0;          /* what is appended: 1 short, 2 long, 3 batch of two, 4 in place, 5 in place, throws */
 #ifdef SCENARIO_POWER
-	bool seen = false;
+	bool seen = false, told = false;
 #endif
 
 life:
 	do
+	#ifdef SCENARIO_POWER
+	:: atomic { needsRecovery -> goto over }
+#endif
 	:: atomic { attempts == ATTEMPTS && !ownerDead -> goto over }
 	:: atomic { owner == FREE && (attempts < ATTEMPTS || ownerDead) -> owner = _pid };
 		if
 		:: ownerDead -> repair()
 		:: else
 		fi;
+#ifdef SCENARIO_POWER
+		if
+		:: needsRecovery -> goto unlock
+		:: else
+		fi;
+#endif
 		d_step { whole() };
 		if
 		:: attempts == ATTEMPTS -> goto unlock
@@ -401,7 +444,7 @@ dying:
 		fi;
 		t = 0; need = 0; id = 0; i = 0; k = 0; shape = 0;
 #ifdef SCENARIO_POWER
-		seen = false;
+		seen = false; told = false;
 #endif
 		goto life
 	};
@@ -463,19 +506,24 @@ end:
 	:: atomic {
 		select(c : 0 .. CELLS - 1);
 		if
-		:: disk[c] != cell[c] -> disk[c] = cell[c]
+		:: disk[c] != cell[c] && !stuck[c] -> disk[c] = cell[c]
 		:: else
 		fi;
 		c = 0 }
 #ifndef NOSYNC
-	:: d_step { !cut && watermark < trueEnd -> FLUSHALL; watermark = trueEnd }
+	:: d_step { !cut && watermark < trueEnd && !needsRecovery -> FLUSHALL; watermark = trueEnd }
 #endif
 	:: d_step { cuts < 2 && !(cut && cuts == 0) ->
 		/* power cut */
 		cuts++; cut = true; restarted = true; forgetful = true;
-		k = 0; do :: k < CELLS -> cell[k] = disk[k]; k++ :: else -> break od;
+		k = 0; do :: k < CELLS -> cell[k] = disk[k]; stuck[k] = false; k++ :: else -> break od;
 		k = 0 }
-	:: d_step { !cut -> cut = true; cuts = 1; restarted = true }   /* all processes die; the cache stays */
+	:: d_step { !cut -> 
+		cut = true; cuts = 1; restarted = true;
+		k = 0;
+		do :: k < CELLS -> stuck[k] = false; k++ :: else -> break od;
+		k = 0 }
+		/* all processes die; the cache stays, and what the disk lacks is written to fresh files */
 	od
 }
 
@@ -1089,6 +1137,18 @@ inline someoneShares() { others = false; k = 0;
 	k = 0
 }
 
+/*
+ * A flush may fail, and who is told may die before he tells. NEEDED: each flush of a segment stands between setting
+ * and clearing `flushing`, also that of recover and of close; and a failure leaves poison there too.
+ */
+inline flush() {
+	if
+	:: STEP(dirty = lies)
+	:: STEP(if :: dirty -> lies = true; failed = true :: else fi)
+	fi;
+	STEP(if :: failed -> poison = true; failed = false :: else fi)
+}
+
 inline recover() {
 	STEP(damaged = poison || flushing; believed = note && !damaged; slots = false; appendOwnerDead = false
 #ifdef MISTAKE_POISON_CLEARED_FIRST
@@ -1110,7 +1170,18 @@ inline recover() {
 			   of `control`, else a death in between leaves a cache that lies and nobody who knows */
 			STEP(lies = false; dirty = false);
 			STEP(poison = false; flushing = false)
-		:: else -> STEP(dirty = lies)
+		:: else ->
+#ifdef MISTAKE_RECOVERY_FLUSH_UNMARKED
+			flush();
+#else
+			STEP(flushing = true);
+			flush();
+			STEP(flushing = false);
+#endif
+			if
+			:: poison -> goto refuse
+			:: else
+			fi
 		fi
 	fi;
 	STEP(assert(end == WHOLE && !lies); slots = true; damaged = false; believed = false);
@@ -1134,7 +1205,7 @@ inline lockAppends() {
 
 proctype process(byte me) {
 	byte mine = 0, k = 0;
-	bool others = false, damaged = false, believed = false, first = false;
+	bool others = false, damaged = false, believed = false, first = false, failed = false;
 life:
 	do
 	:: atomic { opens == OPENS -> break }
@@ -1180,10 +1251,8 @@ life:
 			:: !poison && !flushing ->
 				/* flush */
 				STEP(flushing = true);
-				if
-				:: STEP(dirty = lies); STEP(flushing = false)
-				:: STEP(if :: dirty -> lies = true :: else fi); STEP(poison = lies); STEP(flushing = false)
-				fi
+				flush();
+				STEP(flushing = false)
 			fi;
 			STEP(appendOwner = FREE)
 		:: atomic { mine == boot -> break }
@@ -1209,18 +1278,27 @@ life:
 			:: else ->
 #ifdef MISTAKE_NOTE_BEFORE_FLUSH
 				STEP(note = true);
-				STEP(dirty = false);
+				STEP(flushing = true);
+				flush();
+				STEP(flushing = false);
 #else
-				STEP(dirty = false);
-				STEP(note = true);
+#ifdef MISTAKE_CLOSE_FLUSH_UNMARKED
+				flush();
+#else
+				STEP(flushing = true);
+				flush();
+				STEP(flushing = false);
+#endif
+				STEP(note = !poison);
 #endif
 				STEP(noteOnDisk = note)
 			fi;
 			STEP(if :: appendOwner == me -> appendOwner = FREE :: else fi)
 		:: else
 		fi;
+refuse:
 		STEP(
-			others = false;
+			others = false; damaged = false; believed = false; first = false;
 			shared[me] = false;
 			if :: exclusive == me -> exclusive = FREE :: else fi;
 			gate = FREE)
@@ -1241,7 +1319,7 @@ dying:
 		/* NEEDED: both bytes are locked through one descriptor, so that the kernel releases them in one step */
 		shared[me] = false;
 		if :: exclusive == me -> exclusive = FREE :: else fi;
-		others = false; damaged = false; believed = false; first = false; k = 0; mine = 0;
+		others = false; damaged = false; believed = false; first = false; failed = false; k = 0; mine = 0;
 		goto life
 	};
 over:

@@ -65,7 +65,9 @@ extension Log {
     /// - Returns: Where the record stands.
     @discardableResult
     public func append(
-        reserving byteCount: Int, timestamp: Timestamp? = nil, _ fill: (inout OutputRawSpan) throws -> Void
+        reserving byteCount: Int,
+        timestamp: Timestamp? = nil,
+        _ fill: (inout OutputRawSpan) throws -> Void
     ) throws(LogError) -> Appended {
         let writer = try openWriter()
         let appended = try writer.appender.append(reserving: byteCount, timestamp: timestamp, fill)
@@ -85,7 +87,8 @@ extension Log {
     @discardableResult
     @inlinable
     public func append(
-        batch payloads: some Collection<some Collection<UInt8>>, timestamp: Timestamp? = nil
+        batch payloads: some Collection<some Collection<UInt8>>,
+        timestamp: Timestamp? = nil
     ) throws(LogError) -> AppendedBatch {
         var batch = BatchPayloads()
         for payload in payloads { batch.add(payload) }

@@ -9,7 +9,9 @@ extension Log {
     ///   `recordsGone` for one before the first that is left; as ``openReadOnly(at:)``.
     /// - Returns: The tailer.
     public func tailer(
-        from start: TailStart = .first, visibility: Visibility = .committed, checksums: Bool = true
+        from start: TailStart = .first,
+        visibility: Visibility = .committed,
+        checksums: Bool = true
     ) throws(LogError) -> Tailer {
         try Tailer.start(reader, start, visibility, checksums: checksums)
     }
@@ -24,7 +26,9 @@ extension Log {
         RecordStream(reader: reader, start: start, visibility: visibility)
     }
 
-    /// A tailer whose place is kept in the log under a name. Needs write permission for the log's `tailers/`.
+    /// A tailer whose place is kept in the log under a name.
+    ///
+    /// Needs write permission for the log's `tailers/`.
     ///
     /// - Parameters:
     ///   - name: 1 to 64 of `A–Z a–z 0–9 . _ -`, the first a letter or digit.
@@ -35,15 +39,20 @@ extension Log {
     ///   `permissionDenied`; as ``tailer(from:visibility:checksums:)``.
     /// - Returns: The tailer.
     public func tailer(
-        named name: String, startingAt start: TailStart = .first, visibility: Visibility = .committed,
+        named name: String,
+        startingAt start: TailStart = .first,
+        visibility: Visibility = .committed,
         checksums: Bool = true
     ) throws(LogError) -> NamedTailer {
         let reader = try checkedReader()
         let file = try lockedTailerFile(name, create: true)
         let place = try file.place
         let tailer = try Tailer.start(
-            reader, place.map { .position(Position(rawValue: $0.position)) } ?? start, visibility,
-            checksums: checksums)
+            reader,
+            place.map { .position(Position(rawValue: $0.position)) } ?? start,
+            visibility,
+            checksums: checksums
+        )
         let named = NamedTailer(name, tailer, file)
         // From the first moment on it is there, to be seen and to be kept in view.
         if place == nil { try named.commit() }
@@ -63,8 +72,13 @@ extension Log {
             guard let place = try file.place else { continue }
             infos.append(
                 NamedTailerInfo(
-                    name: name, position: place.position, sequence: place.sequence,
-                    lag: end.sequence - min(end.sequence, place.sequence), isOpen: try file.isLocked()))
+                    name: name,
+                    position: place.position,
+                    sequence: place.sequence,
+                    lag: end.sequence - min(end.sequence, place.sequence),
+                    isOpen: try file.isLocked()
+                )
+            )
         }
         return infos
     }
@@ -78,7 +92,9 @@ extension Log {
         try checkedReader().log.medium.removeNamedTailer(name)
     }
 
-    /// Moves a named tailer; makes it if there is none. Durable when it returns.
+    /// Moves a named tailer; makes it if there is none.
+    ///
+    /// Durable when it returns.
     ///
     /// - Parameters:
     ///   - name: Its name.
@@ -87,14 +103,17 @@ extension Log {
     public func resetNamedTailer(_ name: String, to start: TailStart) throws(LogError) {
         let place = try Seek(checkedReader()).place(start)
         let file = try lockedTailerFile(name, create: true)
-        try file.store(.init(position: place.position, sequence: place.sequence), durably: true)
+        try file.store(.init(position: place.nextPosition, sequence: place.sequence), durably: true)
     }
 
     private func lockedTailerFile(_ name: String, create: Bool) throws(LogError) -> NamedTailerFile {
         let file = try NamedTailerFile(name, in: reader.log, create: create, writable: true)
         guard try file.tryLock() else {
             throw LogError(
-                .tailerInUse, file: file.file.path, advice: "close it where it is open, or use another name")
+                .tailerInUse,
+                file: file.file.path,
+                advice: "close it where it is open, or use another name"
+            )
         }
         return file
     }

@@ -54,13 +54,17 @@ public final class Log: Sendable {
     ///   `io`.
     /// - Returns: The open log.
     public static func create(
-        at path: FilePath, options: LogOptions = LogOptions(), opening: OpenOptions = OpenOptions()
+        at path: FilePath,
+        options: LogOptions = LogOptions(),
+        opening: OpenOptions = OpenOptions()
     ) throws(LogError) -> Log {
         try Creation(path, options, opening).run(acceptsExisting: false)
         return try open(at: path, opening: opening)
     }
 
-    /// Opens a log for appending and tailing. The first writer recovers it.
+    /// Opens a log for appending and tailing.
+    ///
+    /// The first writer recovers it.
     ///
     /// Complexity: O(*n*) in the number of segments after a clean close; after a crash the segments that were not
     /// known to be durable are read once.
@@ -78,8 +82,12 @@ public final class Log: Sendable {
         let place = try LogPlace(at: path)
         let writer = try Writer(place, opening)
         let reader = LogReader(
-            place, control: writer.control, waiters: writer.waiters, system: writer.system,
-            forkGuard: try ForkGuard())
+            place,
+            control: writer.control,
+            waiters: writer.waiters,
+            system: writer.system,
+            forkGuard: try ForkGuard()
+        )
         return Log(place, reader: reader, writer: writer)
     }
 
@@ -94,17 +102,21 @@ public final class Log: Sendable {
     /// - Throws: As ``create(at:options:opening:)`` and ``open(at:opening:)``.
     /// - Returns: The open log.
     public static func openOrCreate(
-        at path: FilePath, options: LogOptions = LogOptions(), opening: OpenOptions = OpenOptions()
+        at path: FilePath,
+        options: LogOptions = LogOptions(),
+        opening: OpenOptions = OpenOptions()
     ) throws(LogError) -> Log {
         do throws(LogError) {
             return try open(at: path, opening: opening)
-        } catch where error.code == .notFound || error.code == .notALog {
+        } catch  where error.code == .notFound || error.code == .notALog {
             try Creation(path, options, opening).run(acceptsExisting: true)
             return try open(at: path, opening: opening)
         }
     }
 
-    /// Opens a log for tailing only. Needs no write permission anywhere.
+    /// Opens a log for tailing only.
+    ///
+    /// Needs no write permission anywhere.
     ///
     /// A log that nobody has recovered since a crash is read up to where recovery would cut it.
     ///
@@ -120,11 +132,18 @@ public final class Log: Sendable {
             waiters = nil
         }
         let reader = LogReader(
-            place, control: nil, waiters: waiters, system: try .current(), forkGuard: try ForkGuard())
+            place,
+            control: nil,
+            waiters: waiters,
+            system: try .current(),
+            forkGuard: try ForkGuard()
+        )
         return Log(place, reader: reader, writer: nil)
     }
 
-    /// Makes everything durable and closes the log for this process. Tailers of it go on reading.
+    /// Makes everything durable and closes the log for this process.
+    ///
+    /// Tailers of it go on reading.
     ///
     /// Waits for the appends of other threads that are under way; later ones throw `closed`. Closing twice is fine.
     ///

@@ -5,7 +5,9 @@ public import SystemPackage
 /// Compare ``code`` to react to a kind of failure. ``description`` is one line for a person.
 /// Safe to send between threads.
 public struct LogError: Error, Sendable, CustomStringConvertible {
-    /// A kind of failure. The set may grow in later versions.
+    /// A kind of failure.
+    ///
+    /// The set may grow in later versions.
     public struct Code: RawRepresentable, Hashable, Sendable {
         /// The code's name, as in the documentation.
         public let rawValue: String
@@ -88,7 +90,7 @@ extension LogError.Code {
     public static let badMagic = Self(rawValue: "badMagic")
     /// Written in a newer major version of the format.
     public static let unsupportedVersion = Self(rawValue: "unsupportedVersion")
-    /// The segment uses a feature that this version doesn't know.
+    /// The segment uses a feature that this version doesn't know, or may read but not write.
     public static let unsupportedFeature = Self(rawValue: "unsupportedFeature")
     /// A segment's form, or the kind or flags of a frame, is one that this version doesn't know.
     public static let unsupportedSegment = Self(rawValue: "unsupportedSegment")
@@ -128,7 +130,7 @@ extension LogError.Code {
     public static let reentrant = Self(rawValue: "reentrant")
     /// The log was closed.
     public static let closed = Self(rawValue: "closed")
-    /// The log was opened read-only, or uses a feature that this version may only read.
+    /// The log was opened read-only.
     public static let readOnly = Self(rawValue: "readOnly")
     /// Records that a tailer was to read next are not in the log any more.
     public static let recordsGone = Self(rawValue: "recordsGone")
@@ -199,7 +201,11 @@ extension LogError {
 
     static func damaged(_ file: FilePath, _ position: UInt64, expected: String, found: String) -> LogError {
         LogError(
-            .damaged, file: file, position: Position(rawValue: position), expected: expected, found: found,
+            .damaged,
+            file: file,
+            position: Position(rawValue: position),
+            expected: expected,
+            found: found,
             advice: "run `mlog verify` to see all damage, `mlog repair` to set it aside"
         )
     }

@@ -2,11 +2,15 @@ public import SystemPackage
 
 /// What the creator of a log chooses; kept in the log's `options.json`.
 public struct LogOptions: Sendable, Hashable {
-    /// The size of each segment file in bytes: 64 KiB to 4 GiB, a multiple of 64 KiB. Default 64 MiB.
+    /// The size of each segment file in bytes: 64 KiB to 4 GiB, a multiple of 64 KiB.
+    ///
+    /// Default 64 MiB.
     ///
     /// A record, header and all, has to fit into a segment; ``Log/maximumRecordSize`` tells.
     public var segmentSize: UInt64
-    /// The mode of the log's files; directories get an `x` for each `r`. Default 0600.
+    /// The mode of the log's files; directories get an `x` for each `r`.
+    ///
+    /// Default 0600.
     ///
     /// Who may not write may not append; locks and wake flags are open to those who may write only.
     public var permissions: FilePermissions

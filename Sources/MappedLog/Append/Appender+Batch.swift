@@ -31,7 +31,12 @@ extension Appender {
         control.fillNextSlot(
             turn.generation,
             slot.adding(
-                records: records, size: size, smallest: time.nanosecondsSince1970, largest: time.nanosecondsSince1970))
+                records: records,
+                size: size,
+                smallest: time.nanosecondsSince1970,
+                largest: time.nanosecondsSince1970
+            )
+        )
         let words = writeFrames(batch, turn, time)
         // All frames are complete before any word, and the first word comes last.
         if words.count > 1 { control.batchWords.store(1) }
@@ -43,13 +48,19 @@ extension Appender {
         let last = slot.tail + lastOffset - turn.offset
         return AppendedBatch(
             first: Appended(
-                sequence: slot.sequence, position: slot.tail, end: slot.tail + words[0].word.frameSize),
+                sequence: slot.sequence,
+                position: slot.tail,
+                end: slot.tail + words[0].word.frameSize
+            ),
             last: Appended(sequence: slot.sequence + records - 1, position: last, end: last + lastWord.frameSize),
-            count: words.count)
+            count: words.count
+        )
     }
 
     private func writeFrames(
-        _ batch: BatchPayloads, _ turn: Turn, _ time: Timestamp
+        _ batch: BatchPayloads,
+        _ turn: Turn,
+        _ time: Timestamp
     ) -> [(offset: UInt64, word: FrameWord)] {
         var words: [(offset: UInt64, word: FrameWord)] = []
         words.reserveCapacity(batch.lengths.count)
@@ -58,21 +69,31 @@ extension Appender {
         var slot = turn.slot
         for (number, length) in batch.lengths.enumerated() {
             let word = FrameWord(
-                kind: .record, length: UInt32(length), flags: Self.flags(number, of: batch.lengths.count))
+                kind: .record,
+                length: UInt32(length),
+                flags: Self.flags(number, of: batch.lengths.count)
+            )
             let frame = unsafe active.pointee.start + Int(at)
             unsafe batch.bytes.withUnsafeBytes { bytes in
                 guard let start = bytes.baseAddress else { return }
                 unsafe (frame + MLOG_FRAME_HEADER_BYTES).copyMemory(from: start + read, byteCount: length)
             }
             unsafe complete(
-                frame, word, position: slot.tail, timestamp: time.nanosecondsSince1970)
+                frame,
+                word,
+                position: slot.tail,
+                timestamp: time.nanosecondsSince1970
+            )
             index(at, slot)
             words.append((at, word))
             read += length
             at += word.frameSize
             slot = slot.adding(
-                records: 1, size: word.frameSize, smallest: time.nanosecondsSince1970,
-                largest: time.nanosecondsSince1970)
+                records: 1,
+                size: word.frameSize,
+                smallest: time.nanosecondsSince1970,
+                largest: time.nanosecondsSince1970
+            )
         }
         return words
     }
@@ -85,8 +106,11 @@ extension Appender {
 
     private func batchTooLarge(_ size: UInt64) -> LogError {
         LogError(
-            .recordTooLarge, file: segments.log.medium.path,
-            expected: "a batch whose frames take at most \(geometry.largestAppend) bytes", found: "\(size) bytes",
-            advice: "make smaller batches, or a log with larger segments")
+            .recordTooLarge,
+            file: segments.log.medium.path,
+            expected: "a batch whose frames take at most \(geometry.largestAppend) bytes",
+            found: "\(size) bytes",
+            advice: "make smaller batches, or a log with larger segments"
+        )
     }
 }

@@ -18,14 +18,20 @@ extension Appender {
         let poison = control.poison.load()
         if poison != 0 {
             return LogError(
-                .poisoned, file: path, errno: Errno(rawValue: CInt(bitPattern: poison)),
-                advice: "close the log in all processes, mend the disk, then open it again: it recovers")
+                .poisoned,
+                file: path,
+                errno: Errno(rawValue: CInt(bitPattern: poison)),
+                advice: "close the log in all processes, mend the disk, then open it again: it recovers"
+            )
         }
         let repair = control.needsRecovery.load()
         if repair != 0 {
             return LogError(
-                .needsRecovery, file: path, errno: Errno(rawValue: CInt(bitPattern: repair)),
-                advice: "close the log in all processes, then open it again: it recovers")
+                .needsRecovery,
+                file: path,
+                errno: Errno(rawValue: CInt(bitPattern: repair)),
+                advice: "close the log in all processes, then open it again: it recovers"
+            )
         }
         return nil
     }
@@ -36,7 +42,12 @@ extension Appender {
         if unsafe active.pointee.base != base {
             let segment = try segments.segment(base)
             unsafe active.pointee = ActiveSegment(
-                segment: segment, base: base, start: segment.start, seed: segment.seed, bellOffset: 0)
+                segment: segment,
+                base: base,
+                start: segment.start,
+                seed: segment.seed,
+                bellOffset: 0
+            )
         }
         turn.offset = turn.slot.tail - base
     }
@@ -47,8 +58,11 @@ extension Appender {
         let next = try segments.prepared(base + geometry.segmentSize)
         guard let segment = unsafe active.pointee.segment, let line = segment.activation else {
             throw .damaged(
-                segments.log.medium.segmentPath(base), base + UInt64(MLOG_ACTIVATION_OFFSET),
-                expected: "an activation line", found: "none, or a bad one")
+                segments.log.medium.segmentPath(base),
+                base + UInt64(MLOG_ACTIVATION_OFFSET),
+                expected: "an activation line",
+                found: "none, or a bad one"
+            )
         }
         activate(next, after: segment, line, turn.slot)
         let size = SegmentGeometry.frameHeaderSize
@@ -61,14 +75,21 @@ extension Appender {
         try enterSegment(&turn)
     }
 
-    /// Writes the activation line. It counts only once the predecessor has its `end` frame, so each roll writes it.
+    /// Writes the activation line.
+    ///
+    /// It counts only once the predecessor has its `end` frame, so each roll writes it.
     private func activate(
-        _ next: Segment, after segment: Segment, _ line: ActivationLine, _ slot: mlog_append_slot
+        _ next: Segment,
+        after segment: Segment,
+        _ line: ActivationLine,
+        _ slot: mlog_append_slot
     ) {
         next.store(
             ActivationLine(
                 baseSequence: slot.sequence,
-                largestTimestampBefore: max(line.largestTimestampBefore, slot.largest_timestamp)))
+                largestTimestampBefore: max(line.largestTimestampBefore, slot.largest_timestamp)
+            )
+        )
     }
 
     /// What follows the `end` word: the seal, and the slot that stands at the start of the next segment.
@@ -76,11 +97,18 @@ extension Appender {
         let slot = turn.slot
         segment.store(
             SealLine(
-                endOffset: slot.tail - segment.base, recordCount: slot.sequence &- line.baseSequence,
-                smallestTimestamp: slot.smallest_timestamp, largestTimestamp: slot.largest_timestamp))
+                endOffset: slot.tail - segment.base,
+                recordCount: slot.sequence &- line.baseSequence,
+                smallestTimestamp: slot.smallest_timestamp,
+                largestTimestamp: slot.largest_timestamp
+            )
+        )
         let next = mlog_append_slot(
-            tail: segment.base + geometry.segmentSize + SegmentGeometry.dataStart, sequence: slot.sequence,
-            smallest_timestamp: .max, largest_timestamp: .min)
+            tail: segment.base + geometry.segmentSize + SegmentGeometry.dataStart,
+            sequence: slot.sequence,
+            smallest_timestamp: .max,
+            largest_timestamp: .min
+        )
         control.fillNextSlot(turn.generation, next)
         turn.generation &+= 1
         control.generation.store(turn.generation)
@@ -109,6 +137,14 @@ extension Appender {
 
     /// The word at the tail decides, and nothing else (`spec/protocol.md`, "A dead owner").
     private func repairAfterDeath() throws(LogError) {
+        if control.batchWords.load() == 2 {
+            throw LogError(
+                .needsRecovery,
+                file: segments.log.medium.path,
+                found: "a repair that died in its flush",
+                advice: "close the log in all processes, then open it again: it recovers"
+            )
+        }
         let generation = control.generation.load()
         let slot = control.slot(generation)
         var turn = Turn(generation: generation, slot: slot, offset: 0)
@@ -122,8 +158,11 @@ extension Appender {
         } else if word.kind == .end {
             guard let line = segment.activation else {
                 throw .damaged(
-                    segment.file.path, segment.base + UInt64(MLOG_ACTIVATION_OFFSET),
-                    expected: "an activation line", found: "none, or a bad one")
+                    segment.file.path,
+                    segment.base + UInt64(MLOG_ACTIVATION_OFFSET),
+                    expected: "an activation line",
+                    found: "none, or a bad one"
+                )
             }
             activate(try segments.prepared(segment.base + geometry.segmentSize), after: segment, line, slot)
             finishRoll(&turn, segment, line)
@@ -144,6 +183,9 @@ extension Appender {
             segment.clearIndexEntry(block: block)
         }
         // Words of a dead batch may be on the disk already, and would come back beside a new batch's first frame.
-        if control.batchWords.load() != 0 { try segment.file.flushData() }
+        guard control.batchWords.load() != 0 else { return }
+        // A repairer that dies in this flush may have seen it fail and told nobody.
+        control.batchWords.store(2)
+        try segment.file.flushData()
     }
 }

@@ -17,7 +17,9 @@ internal import _CMappedLog
     private let housekeepingBell: BackgroundThread
     /// What this process knows of the active segment; only under the append lock.
     nonisolated(unsafe) let active: UnsafeMutablePointer<ActiveSegment>
-    /// 1: no more appends. 2 in `wantsBell`: the housekeeper sleeps until the next append rings.
+    /// 1: no more appends.
+    ///
+    /// 2 in `wantsBell`: the housekeeper sleeps until the next append rings.
     private nonisolated(unsafe) let flags: UnsafeMutablePointer<Flags>
 
     @safe struct ActiveSegment {
@@ -45,7 +47,10 @@ internal import _CMappedLog
     }
 
     init(
-        control: ControlBlock, waiters: Waiters, segments: WritableSegments, bell: BackgroundThread,
+        control: ControlBlock,
+        waiters: Waiters,
+        segments: WritableSegments,
+        bell: BackgroundThread,
         options: OpenOptions
     ) throws(LogError) {
         self.control = control
@@ -70,7 +75,9 @@ internal import _CMappedLog
 
     // MARK: One record
 
-    /// Appends one record. The bytes are copied into the mapping, once.
+    /// Appends one record.
+    ///
+    /// The bytes are copied into the mapping, once.
     func append(_ payload: UnsafeRawBufferPointer, timestamp: Timestamp?) throws(LogError) -> Appended {
         let size = FrameWord.frameSize(payload: UInt64(payload.count))
         guard size <= geometry.largestAppend, payload.count <= geometry.largestPayload else {
@@ -96,7 +103,9 @@ internal import _CMappedLog
 
     /// Appends one record that the closure writes in place, into at most `capacity` bytes of the mapping.
     func append(
-        reserving capacity: Int, timestamp: Timestamp?, _ fill: (inout OutputRawSpan) throws -> Void
+        reserving capacity: Int,
+        timestamp: Timestamp?,
+        _ fill: (inout OutputRawSpan) throws -> Void
     ) throws(LogError) -> Appended {
         guard capacity >= 0, capacity <= geometry.largestPayload else { throw tooLarge(capacity) }
         let reserved = FrameWord.frameSize(payload: UInt64(capacity))
@@ -116,8 +125,11 @@ internal import _CMappedLog
             unsafe memset(frame, 0, Int(reserved))
             mutex.unlock()
             throw LogError(
-                .fillFailed, position: Position(rawValue: slot.tail), underlyingError: error,
-                advice: "mend what the closure reports and append again")
+                .fillFailed,
+                position: Position(rawValue: slot.tail),
+                underlyingError: error,
+                advice: "mend what the closure reports and append again"
+            )
         }
         let size = FrameWord.frameSize(payload: UInt64(used))
         unsafe memset(frame + MLOG_FRAME_HEADER_BYTES + used, 0, Int(reserved) - MLOG_FRAME_HEADER_BYTES - used)
@@ -201,21 +213,33 @@ internal import _CMappedLog
     /// Everything of a frame but its word; the payload is there already, and the padding is 0 as all behind the tail.
     @inline(__always)
     func complete(
-        _ frame: UnsafeMutableRawPointer, _ word: FrameWord, position: UInt64, timestamp: Int64
+        _ frame: UnsafeMutableRawPointer,
+        _ word: FrameWord,
+        position: UInt64,
+        timestamp: Int64
     ) {
         let lag = (position &- control.durable.load()) >> 3
         unsafe frame.storeBytes(
-            of: lag < UInt64(UInt32.max) ? UInt32(truncatingIfNeeded: lag) : .max, toByteOffset: 12, as: UInt32.self)
+            of: lag < UInt64(UInt32.max) ? UInt32(truncatingIfNeeded: lag) : .max,
+            toByteOffset: 12,
+            as: UInt32.self
+        )
         unsafe frame.storeBytes(of: timestamp, toByteOffset: 16, as: Int64.self)
         let crc = unsafe mlog_frame_crc(
-            frame, Int(word.frameSize), word.rawValue, position, active.pointee.seed)
+            frame,
+            Int(word.frameSize),
+            word.rawValue,
+            position,
+            active.pointee.seed
+        )
         unsafe frame.storeBytes(of: crc, toByteOffset: 8, as: UInt32.self)
     }
 
     /// Writes the index entry if the frame is the first of its block.
     @inline(__always)
     func index(_ offset: UInt64, _ slot: mlog_append_slot) {
-        let entry = unsafe active.pointee.start
+        let entry =
+            unsafe active.pointee.start
             + Int(geometry.dataEnd + offset / SegmentGeometry.blockSize * UInt64(MLOG_INDEX_ENTRY_BYTES))
         if unsafe entry.load(as: UInt32.self) == 0 { addIndexEntry(offset, slot) }
     }
@@ -223,7 +247,8 @@ internal import _CMappedLog
     @inline(never)
     private func addIndexEntry(_ offset: UInt64, _ slot: mlog_append_slot) {
         unsafe active.pointee.segment?.store(
-            IndexEntry(offset: offset, sequence: slot.sequence, largestTimestampBefore: slot.largest_timestamp))
+            IndexEntry(offset: offset, sequence: slot.sequence, largestTimestampBefore: slot.largest_timestamp)
+        )
     }
 
     /// Makes a frame visible.
@@ -251,10 +276,18 @@ internal import _CMappedLog
 
     // MARK: With the housekeeper
 
-    /// From now on the next append rings the bell. Returns once every thread's next append sees it.
+    /// From now on the next append rings the bell.
+    ///
+    /// Returns once every thread's next append sees it.
     func askForBell() {
         unsafe flags.pointee.wantsBell = 1
         mlog_fence_all_threads()
+    }
+
+    /// Repairs what a dead owner of the lock left, if there is such.
+    func settle() throws(LogError) {
+        guard case .clean = try mutex.lock() else { return try takeOverAndLetGo() }
+        mutex.unlock()
     }
 
     /// An append behind this offset of a segment rings the bell, so that more is populated.
@@ -282,8 +315,12 @@ internal import _CMappedLog
 
     private func tooLarge(_ byteCount: Int) -> LogError {
         LogError(
-            .recordTooLarge, file: segments.log.medium.path, expected: "0 to \(geometry.largestPayload) bytes",
-            found: "\(byteCount) bytes", advice: "split the record, or make a log with larger segments")
+            .recordTooLarge,
+            file: segments.log.medium.path,
+            expected: "0 to \(geometry.largestPayload) bytes",
+            found: "\(byteCount) bytes",
+            advice: "split the record, or make a log with larger segments"
+        )
     }
 }
 
@@ -292,8 +329,11 @@ extension mlog_append_slot {
     @inline(__always)
     func adding(records: UInt64, size: UInt64, smallest: Int64, largest: Int64) -> mlog_append_slot {
         mlog_append_slot(
-            tail: tail &+ size, sequence: sequence &+ records, smallest_timestamp: min(smallest_timestamp, smallest),
-            largest_timestamp: max(largest_timestamp, largest))
+            tail: tail &+ size,
+            sequence: sequence &+ records,
+            smallest_timestamp: min(smallest_timestamp, smallest),
+            largest_timestamp: max(largest_timestamp, largest)
+        )
     }
 }
 

@@ -51,8 +51,10 @@ final class Flusher: Sendable {
         if control.durable.load() < end { try flush(to: end) }
     }
 
-    /// The position behind the last visible frame. Of the tail alone this would be a frame short where a writer died
-    /// or stands between its commit and its next step.
+    /// The position behind the last visible frame.
+    ///
+    /// Of the tail alone this would be a frame short where a writer died or stands between its commit and its next
+    /// step.
     func visibleEnd() throws(LogError) -> UInt64 {
         var position = control.currentSlot().tail
         while true {
@@ -86,9 +88,13 @@ final class Flusher: Sendable {
             control.poison.store(UInt32(bitPattern: number))
             control.flushing.store(0)
             throw LogError(
-                .poisoned, file: error.file, position: Position(rawValue: durable), found: error.found,
+                .poisoned,
+                file: error.file,
+                position: Position(rawValue: durable),
+                found: error.found,
                 errno: error.errno,
-                advice: "close the log in all processes, mend the disk, then open it again: it recovers")
+                advice: "close the log in all processes, mend the disk, then open it again: it recovers"
+            )
         }
         control.durable.store(goal)
         control.flushing.store(0)
@@ -106,9 +112,11 @@ final class Flusher: Sendable {
         return found
     }
 
-    /// A flusher died. If it was in the middle of a flush, nobody knows whether write-back failed: so every page of
-    /// what isn't durable is made dirty again, is checked to be what was written, and is flushed anew. A failure
-    /// poisons the log like any other.
+    /// A flusher died.
+    ///
+    /// If it was in the middle of a flush, nobody knows whether write-back failed: so every page of what isn't durable
+    /// is made dirty again, is checked to be what was written, and is flushed anew. A failure poisons the log like any
+    /// other.
     private func repeatFlushOfDeadOwner() throws(LogError) {
         guard control.flushing.load() != 0, control.poison.load() == 0 else { return }
         do throws(LogError) {
@@ -129,16 +137,26 @@ final class Flusher: Sendable {
     /// What the cache holds must be what was written: a page that was evicted after a failed write-back isn't.
     private func checkFrames(of segment: Segment, from durable: UInt64, to goal: UInt64) throws(LogError) {
         var offset = max(durable, segment.base + SegmentGeometry.dataStart) - segment.base
+        // The watermark may stand right behind the `end` frame.
+        if let seal = segment.seal, offset > seal.endOffset { return }
         while segment.base + offset < goal {
             switch segment.frame(at: offset) {
             case .frame(let frame) where frame.kind == .end: return
             case .frame(let frame), .unsupported(let frame, _): offset = frame.end
             case .empty:
                 throw .damaged(
-                    segment.file.path, segment.base + offset, expected: "a committed frame", found: "nothing")
+                    segment.file.path,
+                    segment.base + offset,
+                    expected: "a committed frame",
+                    found: "nothing"
+                )
             case .bad(let reason):
                 throw .damaged(
-                    segment.file.path, segment.base + offset, expected: "a committed frame", found: reason)
+                    segment.file.path,
+                    segment.base + offset,
+                    expected: "a committed frame",
+                    found: reason
+                )
             }
         }
     }
@@ -147,7 +165,10 @@ final class Flusher: Sendable {
         let poison = control.poison.load()
         guard poison != 0 else { return }
         throw LogError(
-            .poisoned, file: log.medium.path, errno: Errno(rawValue: CInt(bitPattern: poison)),
-            advice: "close the log in all processes, mend the disk, then open it again: it recovers")
+            .poisoned,
+            file: log.medium.path,
+            errno: Errno(rawValue: CInt(bitPattern: poison)),
+            advice: "close the log in all processes, mend the disk, then open it again: it recovers"
+        )
     }
 }

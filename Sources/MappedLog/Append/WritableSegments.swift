@@ -35,7 +35,11 @@ final class WritableSegments: Sendable {
     func prepared(_ base: UInt64) throws(LogError) -> Segment {
         if let segment = try existing(base) { return segment }
         let header = SegmentHeader(
-            logID: log.id, geometry: log.geometry, base: base, salt: .random(in: .min ... .max))
+            logID: log.id,
+            geometry: log.geometry,
+            base: base,
+            salt: .random(in: .min ... .max)
+        )
         // False means that another process was faster: its segment is as good.
         _ = try log.medium.publishSegment(base, header: header.encoded(), byteCount: log.geometry.segmentSize)
         return try segment(base)

@@ -21,6 +21,7 @@ final class Writer: Sendable {
     /// Opens for writing (`spec/protocol.md`, "Who is a writer").
     init(_ place: LogPlace, _ options: OpenOptions) throws(LogError) {
         let system = try SystemIdentity.current()
+        try place.medium.makeDirectories()
         let lock = try Self.lockGate(place, options.recoveryTimeout)
         defer { lock.unlockGate() }
         guard let controlFile = try place.medium.openControl(writable: true),
@@ -39,18 +40,30 @@ final class Writer: Sendable {
             recovery = nil
         }
         let durability: Durability
-        if let chosen = options.durability { durability = chosen } else {
+        if let chosen = options.durability {
+            durability = chosen
+        } else {
             durability = try place.medium.readSettings().durability
         }
         let segments = WritableSegments(place)
         let thread = BackgroundThread()
         appender = try Appender(
-            control: control, waiters: waiters, segments: segments, bell: thread, options: options)
+            control: control,
+            waiters: waiters,
+            segments: segments,
+            bell: thread,
+            options: options
+        )
         if let failure = appender.writingFailure() { throw failure }
         flusher = Flusher(control: control, waiters: waiters, segments: segments, options: options)
         housekeeper = Housekeeper(
-            control: control, segments: segments, appender: appender, flusher: flusher, durability: durability,
-            thread: thread)
+            control: control,
+            segments: segments,
+            appender: appender,
+            flusher: flusher,
+            durability: durability,
+            thread: thread
+        )
         self.control = control
         self.waiters = waiters
         self.system = system
@@ -72,9 +85,13 @@ final class Writer: Sendable {
         }
     }
 
-    /// Recovers, or believes the clean-close note. Only with the exclusive writer lock, inside the gate.
+    /// Recovers, or believes the clean-close note.
+    ///
+    /// Only with the exclusive writer lock, inside the gate.
     static func becomeFirstWriter(
-        _ place: LogPlace, _ control: ControlBlock, _ system: SystemIdentity
+        _ place: LogPlace,
+        _ control: ControlBlock,
+        _ system: SystemIdentity
     ) throws(LogError) -> RecoveryReport {
         let isSameLife = control.namesItself(place.id)
         let mistrustsCache = isSameLife && (control.poison.load() != 0 || control.flushing.load() != 0)
@@ -87,9 +104,9 @@ final class Writer: Sendable {
             endsWithMark = true
             report = RecoveryReport(closed: closed)
         } else {
-            control.state.store(UInt32(MLOG_STATE_RECOVERING))
             var recovery = Recovery(place)
-            try recovery.run(mistrustsCache: mistrustsCache)
+            // Who dies in a flush of recovery's own may have seen it fail: the next one has to know.
+            try recovery.run(mistrustsCache: mistrustsCache) { control.beginRecovery(on: system, for: place.id) }
             slot = recovery.slot
             endsWithMark = recovery.endsWithMark
             report = recovery.report
@@ -154,11 +171,13 @@ final class Writer: Sendable {
         try lock.lockGate(timeout: recoveryTimeout)
         defer { lock.unlockGate() }
         appender.closeAndDrain()
-        guard try lock.tryBecomeOnlyWriter(), appender.writingFailure() == nil else { return }
+        guard try lock.tryBecomeOnlyWriter() else { return }
+        // Another writer may have died in an append or a flush, with nobody to notice since.
+        try appender.settle()
         try flusher.flush(upTo: try flusher.visibleEnd())
         let slot = control.currentSlot()
-        // A slot that a dead writer left half moved is recovery's matter.
-        guard slot.tail == control.durable.load() else { return }
+        guard appender.writingFailure() == nil, control.flushing.load() == 0, slot.tail == control.durable.load()
+        else { return }
         try control.writeCleanClose(slot)
     }
 }
@@ -181,7 +200,7 @@ extension LogPlace {
         let scanner = try scanner(base)
         guard let line = try scanner.activation(), line.baseSequence <= closed.sequence else { return false }
         guard case .empty = try scanner.frame(at: closed.tail - base) else { return false }
-        guard scanner.header.mayWrite else { throw mustNotWrite(base) }
+        for base in bases where try !self.scanner(base).header.mayWrite { throw mustNotWrite(base) }
         return true
     }
 }

@@ -95,14 +95,13 @@ final class Housekeeper: Sendable {
         try appender.setBell(base: base, offset: end == geometry.dataEnd ? .max : end - Self.window / 2)
     }
 
-    /// Nothing to do until the next append: asks it to ring. After a second of rest a mark is due, so that the last
+    /// Nothing to do until the next append. After a second of rest a mark is due, so that the last
     /// acknowledgement too stands in a frame.
     private func rest(_ tail: UInt64) -> Duration {
-        appender.askForBell()
-        let now = control.currentSlot().tail
-        if now != tail {
-            if case .interval(let interval) = durability { return interval }
-            return Self.idlePause
+        if case .interval(let interval) = durability {
+            // Only here an append has to be followed by something within a bound.
+            appender.askForBell()
+            if control.currentSlot().tail != tail { return interval }
         }
         let wasIdle = state.withLock { state in
             defer { state.idleTail = tail }

@@ -54,10 +54,7 @@ struct LogPlace: Sendable {
             if case .unsupported(let base, let file) = name {
                 // Beside a raw segment another form of it doesn't count.
                 if raw.contains(base) { continue }
-                throw LogError(
-                    .unsupportedSegment, file: medium.path.appending(file), position: Position(rawValue: base),
-                    expected: "a name that ends in .mlog", found: file,
-                    advice: "use a version of MappedLog that knows this form")
+                throw unsupportedForm(base, file)
             }
             bases.append(name.base)
         }
@@ -93,6 +90,21 @@ struct LogPlace: Sendable {
             position: Position(rawValue: base + SegmentGeometry.dataStart),
             expected: durable.map { "a segment, known durable up to \($0)" } ?? "a segment between its neighbours",
             found: "no file", advice: "restore the file from a copy, or run `mlog repair`")
+    }
+
+    /// A segment in a form that this version doesn't read.
+    func unsupportedForm(_ base: UInt64, _ name: String) -> LogError {
+        LogError(
+            .unsupportedSegment, file: medium.path.appending(name),
+            position: Position(rawValue: base + SegmentGeometry.dataStart), expected: "a name that ends in .mlog",
+            found: name, advice: "use a version of MappedLog that knows this form")
+    }
+
+    /// The activation line of a segment that was activated is not what it must be.
+    func badActivation(_ base: UInt64, expected: String = "an activation line") -> LogError {
+        .damaged(
+            medium.segmentPath(base), base + SegmentGeometry.dataStart, expected: expected,
+            found: "none, or another, at offset \(MLOG_ACTIVATION_OFFSET)")
     }
 
     func unsupported(_ part: String, _ file: FilePath, _ position: UInt64) -> LogError {

@@ -80,7 +80,7 @@ struct LogSurvey: Sendable {
             self.walked = walked
             baseSequence = line.baseSequence
             largestTimestampBefore = line.largestTimestampBefore
-            if case .end(let frame) = walk.stop { end = base + frame.end } else { end = base + walk.end }
+            end = ending == .sealed ? base + log.geometry.segmentSize + SegmentGeometry.dataStart : base + walk.end
             return
         }
     }
@@ -111,9 +111,7 @@ struct LogSurvey: Sendable {
             index -= 1
             if let line = try log.activation(bases[index]) { return (bases[index], line) }
         }
-        throw .damaged(
-            log.medium.segmentPath(bases[index]), bases[index] + SegmentGeometry.dataStart,
-            expected: "an activation line", found: "none, or a bad one")
+        throw log.badActivation(bases[index])
     }
 
     /// The activation of a sealed segment's successor, or nil where there is none yet.

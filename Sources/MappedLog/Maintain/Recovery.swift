@@ -18,12 +18,13 @@ struct Recovery {
 
     /// - Parameter mistrustsCache: A flush failed or was interrupted, so that the cache may show what the disk lacks.
     /// - Throws: `damaged` and the like, with the log untouched, where what was durable can't be read.
-    mutating func run(mistrustsCache: Bool) throws(LogError) {
+    mutating func run(mistrustsCache: Bool, willWrite: () -> Void) throws(LogError) {
         let survey = try LogSurvey(of: log)
         for base in survey.bases where try !log.scanner(base).header.mayWrite { throw log.mustNotWrite(base) }
         try log.medium.removeUnpublished()
         report.durablePosition = survey.durable
 
+        willWrite()
         try cutTail(survey)
         try setAsideSegments(behind: survey)
         for base in survey.walked { try mend(base, survey) }

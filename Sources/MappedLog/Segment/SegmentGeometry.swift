@@ -46,7 +46,8 @@ struct SegmentGeometry: Hashable, Sendable {
     /// Whether a frame of this size, with room for an `end` frame behind it unless it is one, fits at this offset.
     func fits(offset: UInt64, size: UInt64, isEnd: Bool) -> Bool {
         let room = isEnd ? 0 : Self.frameHeaderSize
-        return offset >= Self.dataStart && size <= dataEnd && offset <= dataEnd && offset + size + room <= dataEnd
+        return offset >= Self.dataStart && offset.isMultiple(of: 8) && size <= dataEnd && offset <= dataEnd
+            && offset + size + room <= dataEnd
     }
 
     /// Whether a frame may start at this position.

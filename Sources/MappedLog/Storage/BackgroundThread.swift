@@ -1,6 +1,6 @@
 internal import Glibc
-internal import SystemPackage
 internal import Synchronization
+internal import SystemPackage
 internal import _CMappedLog
 
 /// A thread with a bell: it runs `work` each time the bell rings and each time `pause` has passed.
@@ -36,11 +36,14 @@ internal import _CMappedLog
         unsafe sigfillset(&all)
         unsafe pthread_sigmask(SIG_SETMASK, &all, &old)
         let status = unsafe pthread_create(
-            &thread, nil,
+            &thread,
+            nil,
             { argument in
                 unsafe Unmanaged<Start>.fromOpaque(argument!).takeRetainedValue().run()
                 return nil
-            }, argument.toOpaque())
+            },
+            argument.toOpaque()
+        )
         unsafe pthread_sigmask(SIG_SETMASK, &old, nil)
         if status != 0 {
             unsafe argument.release()
@@ -49,13 +52,17 @@ internal import _CMappedLog
         handle.withLock { $0 = thread }
     }
 
-    /// Makes the thread work now, or once more when it is working. Any thread.
+    /// Makes the thread work now, or once more when it is working.
+    ///
+    /// Any thread.
     func ring() {
         if unsafe SharedWord<UInt32>(bell).exchange(1) == 0 { _ = unsafe mlog_futex_wake_all(bell) }
     }
 
     /// Ends the thread after the work it is at, and waits for it.
     func end() {
+        // A forked child has no such thread.
+        if ForkGuard.isForkedChild { return }
         guard let thread = handle.withLock({ $0.take() }) else { return }
         isEnding.store(true, ordering: .releasing)
         ring()

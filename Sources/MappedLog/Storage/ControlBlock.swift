@@ -64,13 +64,17 @@ internal import _CMappedLog
 
     // MARK: The two slots
 
-    /// The slot that `generation` selects. Only under the append lock.
+    /// The slot that `generation` selects.
+    ///
+    /// Only under the append lock.
     @inline(__always)
     func slot(_ generation: UInt64) -> mlog_append_slot {
         unsafe slotPointer(generation).pointee
     }
 
-    /// Fills the slot that the next generation selects. Only under the append lock.
+    /// Fills the slot that the next generation selects.
+    ///
+    /// Only under the append lock.
     ///
     /// Field by field, and before any later store to the segment: a repair must find the bound of what was written.
     @inline(__always)
@@ -122,7 +126,8 @@ internal import _CMappedLog
             found.mutex_bytes == UInt32(MLOG_MUTEX_SIZE)
         else {
             throw LogError(
-                .foreignControl, file: file.path,
+                .foreignControl,
+                file: file.path,
                 expected: "layout \(MLOG_CONTROL_LAYOUT), C library \(MLOG_C_LIBRARY), "
                     + "pointers of \(MemoryLayout<Int>.size) bytes, mutexes of \(MLOG_MUTEX_SIZE) bytes",
                 found: "\(found.layout_version), \(found.c_library), \(found.pointer_bytes), \(found.mutex_bytes)",
@@ -131,7 +136,9 @@ internal import _CMappedLog
         }
         guard found.pid_namespace == system.pidNamespace else {
             throw LogError(
-                .foreignPidNamespace, file: file.path, expected: "pid namespace \(found.pid_namespace)",
+                .foreignPidNamespace,
+                file: file.path,
+                expected: "pid namespace \(found.pid_namespace)",
                 found: "pid namespace \(system.pidNamespace)",
                 advice: "run all writers of a log in one pid namespace (containers: share it)"
             )
@@ -142,15 +149,36 @@ internal import _CMappedLog
     func checkReady(path: FilePath) throws(LogError) {
         guard state.load() == UInt32(MLOG_STATE_READY) else {
             throw LogError(
-                .recovering, file: path, expected: "a recovered log", found: "one whose recovery is not finished",
-                advice: "close the log in all processes, then open it again")
+                .recovering,
+                file: path,
+                expected: "a recovered log",
+                found: "one whose recovery is not finished",
+                advice: "close the log in all processes, then open it again"
+            )
         }
     }
 
-    /// Starts a new life of the log in place: everything anew but `epoch`, which rises. Not ready yet when it returns.
+    /// Claims this file for this log, not ready and with a flush under way.
+    ///
     /// Only under the exclusive writer lock.
+    func beginRecovery(on system: SystemIdentity, for log: LogID) {
+        state.store(UInt32(MLOG_STATE_RECOVERING))
+        if !namesItself(log) { poison.store(0) }
+        unsafe control.pointee.device = device
+        unsafe control.pointee.inode = inode
+        unsafe withUnsafeMutableBytes(of: &control.pointee.log_id) { unsafe $0.copyBytes(from: log.bytes) }
+        unsafe control.pointee.magic = MLOG_CONTROL_MAGIC
+        flushing.store(1)
+    }
+
+    /// Starts a new life of the log in place: everything anew but `epoch`, which rises.
+    ///
+    /// Not ready yet when it returns. Only under the exclusive writer lock.
     func beginLife(
-        on system: SystemIdentity, for log: LogID, segmentSize: UInt64, slot: mlog_append_slot
+        on system: SystemIdentity,
+        for log: LogID,
+        segmentSize: UInt64,
+        slot: mlog_append_slot
     ) throws(LogError) {
         state.store(UInt32(MLOG_STATE_RECOVERING))
         var fresh = mlog_control()
@@ -191,7 +219,9 @@ internal import _CMappedLog
         return isSameLog && found == (device, inode, MLOG_CONTROL_MAGIC)
     }
 
-    /// Durable when it returns. Only behind the flush of everything it speaks of.
+    /// Durable when it returns.
+    ///
+    /// Only behind the flush of everything it speaks of.
     func writeCleanClose(_ slot: mlog_append_slot) throws(LogError) {
         var note = mlog_close_note()
         note.device = device

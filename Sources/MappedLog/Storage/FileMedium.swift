@@ -34,7 +34,7 @@ struct FileMedium: Medium {
     // MARK: Segments
 
     func listSegments() throws(LogError) -> [SegmentName] {
-        try names(in: path).compactMap { SegmentName($0) }.sorted { $0.base < $1.base }
+        try names(in: path).compactMap { SegmentName($0) }.sorted { ($0.base, $0.rank) < ($1.base, $1.rank) }
     }
 
     func openSegment(_ base: UInt64, writable: Bool) throws(LogError) -> OpenFile? {
@@ -62,7 +62,9 @@ struct FileMedium: Medium {
     }
 
     func replaceSegment(
-        _ base: UInt64, byteCount: UInt64, fill: (OpenFile) throws(LogError) -> Void
+        _ base: UInt64,
+        byteCount: UInt64,
+        fill: (OpenFile) throws(LogError) -> Void
     ) throws(LogError) {
         let temporary = temporaryPath()
         let file = try OpenFile(temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
@@ -89,7 +91,8 @@ struct FileMedium: Medium {
         var file: OpenFile
         do throws(LogError) {
             file = try OpenFile(path, mlog_o_tmpfile | O_RDWR, mode: 0o600)
-        } catch where error.errno == .notSupportedOnSocket || error.errno == .isDirectory
+        } catch
+            where error.errno == .notSupportedOnSocket || error.errno == .isDirectory
             || error.errno == .noSuchFileOrDirectory
         {
             let name = temporaryPath()
@@ -146,7 +149,7 @@ struct FileMedium: Medium {
             let kept: OpenFile
             do throws(LogError) {
                 kept = try OpenFile(target, flags, mode: 0o600)
-            } catch where error.errno == .fileExists {
+            } catch  where error.errno == .fileExists {
                 // A recovery that was interrupted kept these very bytes already.
                 if try Self.equal(file, range, target) { return target }
                 continue
@@ -166,13 +169,15 @@ struct FileMedium: Medium {
         var offset = range.lowerBound
         while offset < range.upperBound {
             let piece = unsafe UnsafeMutableRawBufferPointer(
-                rebasing: buffer[..<Int(min(UInt64(buffer.count), range.upperBound - offset))])
+                rebasing: buffer[..<Int(min(UInt64(buffer.count), range.upperBound - offset))]
+            )
             // What is set aside may be what the disk can't read.
             let (count, _) = unsafe source.readWhatCanBeRead(into: piece, at: offset)
             if count == 0 { return }
             try unsafe target.write(
                 UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(piece)[..<count]),
-                at: offset - range.lowerBound)
+                at: offset - range.lowerBound
+            )
             offset += UInt64(count)
         }
     }
@@ -200,15 +205,19 @@ struct FileMedium: Medium {
     func openWaiters() throws(LogError) -> OpenFile? {
         do throws(LogError) {
             return try openIfPresent(liveDirectory.appending("waiters"), O_RDWR)
-        } catch where error.code == .permissionDenied {
+        } catch  where error.code == .permissionDenied {
             return nil
         }
     }
 
     /// Opens a file of `live/`; for a writer, makes it if it isn't there and gives it blocks for its whole size.
+    ///
     /// Never replaced: who has it open would be left behind.
     private func openLive(
-        _ name: String, mode: FilePermissions, byteCount: UInt64, writable: Bool
+        _ name: String,
+        mode: FilePermissions,
+        byteCount: UInt64,
+        writable: Bool
     ) throws(LogError) -> OpenFile? {
         let file = liveDirectory.appending(name)
         guard writable else {
@@ -246,7 +255,11 @@ struct FileMedium: Medium {
     }
 
     func namedTailerNames() throws(LogError) -> [String] {
-        try names(in: tailersDirectory).filter { NamedTailerFile.isValidName($0) }.sorted()
+        do throws(LogError) {
+            return try names(in: tailersDirectory).filter { NamedTailerFile.isValidName($0) }.sorted()
+        } catch where error.errno == .noSuchFileOrDirectory {
+            return []
+        }
     }
 
     func openNamedTailer(_ name: String, create: Bool, writable: Bool) throws(LogError) -> OpenFile? {
@@ -277,29 +290,40 @@ struct FileMedium: Medium {
     /// Mappings of a file are shared only within one machine.
     static func refuseNetworkFileSystem(_ path: FilePath) throws(LogError) {
         let directory: OpenFile
-        do throws(LogError) { directory = try OpenFile(path, O_RDONLY | O_DIRECTORY) } catch where error.isAbsence {
+        do throws(LogError) { directory = try OpenFile(path, O_RDONLY | O_DIRECTORY) } catch  where error.isAbsence {
             let isFile = error.errno == .notDirectory
             throw LogError(
-                isFile ? .notALog : .notFound, file: path, expected: "a directory",
+                isFile ? .notALog : .notFound,
+                file: path,
+                expected: "a directory",
                 found: isFile ? "something else" : "nothing",
-                advice: "check the path, or make a log with `mlog create`")
+                advice: "check the path, or make a log with `mlog create`"
+            )
         }
         let type = mlog_filesystem_type(directory.descriptor)
         if let name = networkFileSystems[type] {
             throw LogError(
-                .networkFileSystem, file: path, expected: "a local file system", found: name,
-                advice: "put the log on a local disk; ship records, not mappings, to other machines")
+                .networkFileSystem,
+                file: path,
+                expected: "a local file system",
+                found: name,
+                advice: "put the log on a local disk; ship records, not mappings, to other machines"
+            )
         }
     }
 
-    /// By the magic numbers of statfs(2). What is behind FUSE can't be known; it doesn't share mappings reliably.
+    /// By the magic numbers of statfs(2).
+    ///
+    /// What is behind FUSE can't be known; it doesn't share mappings reliably.
     private static let networkFileSystems: [Int64: String] = [
         0x6969: "NFS", 0x517B: "SMB", 0xFF53_4D42: "CIFS", 0xFE53_4D42: "SMB2", 0x00C3_6400: "Ceph",
         0x0102_1997: "9P", 0x5346_414F: "AFS", 0x6B41_4653: "AFS", 0x7375_7245: "Coda", 0x4750_4653: "GPFS",
         0x0BD0_0BD0: "Lustre", 0x6573_5546: "FUSE", 0x564C: "NCP",
     ]
 
-    /// Makes the directories. What is there of an unfinished creation is taken over.
+    /// Makes the directories.
+    ///
+    /// What is there of an unfinished creation is taken over.
     func makeDirectories() throws(LogError) {
         try makeDirectory(path, directoryMode(permissions))
         try makeDirectory(liveDirectory, directoryMode(permissions))
@@ -335,7 +359,7 @@ struct FileMedium: Medium {
     private func openIfPresent(_ file: FilePath, _ flags: CInt) throws(LogError) -> OpenFile? {
         do throws(LogError) {
             return try OpenFile(file, flags | O_NOFOLLOW)
-        } catch where error.errno == .noSuchFileOrDirectory {
+        } catch  where error.errno == .noSuchFileOrDirectory {
             return nil
         }
     }

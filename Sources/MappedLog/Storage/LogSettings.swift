@@ -51,8 +51,12 @@ struct LogSettings: Sendable {
         let text = try Self.read(path)
         func damage(_ expected: String, _ found: String) -> LogError {
             LogError(
-                .damaged, file: path, expected: expected, found: found,
-                advice: "restore the file from a copy, or run `mlog repair`; spec/format.md tells its members")
+                .damaged,
+                file: path,
+                expected: expected,
+                found: found,
+                advice: "restore the file from a copy, or run `mlog repair`; spec/format.md tells its members"
+            )
         }
         let members: Members
         do {
@@ -67,13 +71,18 @@ struct LogSettings: Sendable {
         }
         guard major == UInt64(MLOG_FORMAT_MAJOR) else {
             throw LogError(
-                .unsupportedVersion, file: path, expected: "format \(MLOG_FORMAT_MAJOR).x",
-                found: members.formatVersion, advice: "use a version of MappedLog that knows this format")
+                .unsupportedVersion,
+                file: path,
+                expected: "format \(MLOG_FORMAT_MAJOR).x",
+                found: members.formatVersion,
+                advice: "use a version of MappedLog that knows this format"
+            )
         }
         guard let segmentSize = members.segmentSize, SegmentGeometry.isValidSize(segmentSize) else {
             throw damage(
                 "a segment size of 64 KiB to 4 GiB, a multiple of 64 KiB",
-                members.segmentSize.map { "\($0)" } ?? "none")
+                members.segmentSize.map { "\($0)" } ?? "none"
+            )
         }
         guard let id = members.id else { throw damage("an id", "none") }
         let defaults = LogOptions()
@@ -86,10 +95,14 @@ struct LogSettings: Sendable {
 
     private static func read(_ path: FilePath) throws(LogError) -> Data {
         let file: OpenFile
-        do throws(LogError) { file = try OpenFile(path, O_RDONLY | O_NOFOLLOW) } catch where error.isAbsence {
+        do throws(LogError) { file = try OpenFile(path, O_RDONLY | O_NOFOLLOW) } catch  where error.isAbsence {
             throw LogError(
-                .notALog, file: path.removingLastComponent(), expected: "a directory with options.json",
-                found: "none", advice: "check the path, or make a log with `mlog create`")
+                .notALog,
+                file: path.removingLastComponent(),
+                expected: "a directory with options.json",
+                found: "none",
+                advice: "check the path, or make a log with `mlog create`"
+            )
         }
         return Data(try file.read(Int(min(file.byteCount, 1 << 20)), at: 0))
     }

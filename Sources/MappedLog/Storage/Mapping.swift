@@ -19,7 +19,10 @@ internal import _CMappedLog
         }
         guard size >= byteCount else {
             throw LogError(
-                .truncatedSegment, file: file.path, expected: "\(byteCount) bytes", found: "\(size) bytes",
+                .truncatedSegment,
+                file: file.path,
+                expected: "\(byteCount) bytes",
+                found: "\(size) bytes",
                 advice: "restore the file from a copy, or run `mlog repair`"
             )
         }
@@ -38,12 +41,14 @@ internal import _CMappedLog
         if !ForkGuard.isForkedChild { unsafe munmap(start, byteCount) }
     }
 
-    /// Populates pages for writing (`MADV_POPULATE_WRITE`), so that stores there don't fault. A hint: failure costs
-    /// time only.
+    /// Populates pages for writing (`MADV_POPULATE_WRITE`), so that stores there don't fault.
+    ///
+    /// A hint: failure costs time only.
     func populateForWriting(from offset: Int, byteCount count: Int) {
+        let populateWrite: CInt = 23  // MADV_POPULATE_WRITE, which glibc 2.36 doesn't name
         let page = Int(getpagesize())
         let from = offset / page * page
         let end = min((offset + count + page - 1) / page * page, byteCount)
-        if end > from { unsafe madvise(start + from, end - from, 23 /* MADV_POPULATE_WRITE */) }
+        if end > from { unsafe madvise(start + from, end - from, populateWrite) }
     }
 }

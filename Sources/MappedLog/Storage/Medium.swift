@@ -1,6 +1,8 @@
 internal import SystemPackage
 
-/// Where a log's segments live, and who is a writer there. Nothing above `Storage/` knows which medium it has.
+/// Where a log's segments live, and who is a writer there.
+///
+/// Nothing above `Storage/` knows which medium it has.
 ///
 /// All members are safe to call from any thread. Those that change something are for writers only, and say where
 /// the caller must hold a lock.
@@ -12,7 +14,7 @@ protocol Medium: Sendable {
 
     // Segments
 
-    /// What is there, by base position. Complexity: O(*n*) in the number of segments.
+    /// What is there, by base position; of two forms of one segment the raw one first. Complexity: O(*n*) in the number of segments.
     func listSegments() throws(LogError) -> [SegmentName]
     /// The file of a raw segment, or nil when there is none of that name.
     func openSegment(_ base: UInt64, writable: Bool) throws(LogError) -> OpenFile?
@@ -33,6 +35,8 @@ protocol Medium: Sendable {
 
     // The running system
 
+    /// Makes the places beside the segments that a copy of a log may lack. Only as a writer.
+    func makeDirectories() throws(LogError)
     func openControl(writable: Bool) throws(LogError) -> OpenFile?
     func openWaiters() throws(LogError) -> OpenFile?
     func openLock() throws(LogError) -> WriterLock
@@ -61,6 +65,11 @@ enum SegmentName: Hashable, Sendable {
         switch self {
         case .raw(let base), .unsupported(let base, _): base
         }
+    }
+
+    /// Of several forms of one segment the one with the smallest rank counts.
+    var rank: Int {
+        if case .raw = self { 0 } else { 1 }
     }
 
     /// Nil: not the name of a segment.

@@ -135,8 +135,10 @@ final class OpenFile: Sendable {
         }
     }
 
-    /// The offset of the first byte at or behind `offset` that may be other than 0 (`lseek(2)`, `SEEK_DATA`): what
-    /// was allocated but never written is skipped. Nil: only zeros are left.
+    /// The offset of the first byte at or behind `offset` that may be other than 0 (`lseek(2)`, `SEEK_DATA`): what was
+    /// allocated but never written is skipped.
+    ///
+    /// Nil: only zeros are left.
     func nextData(from offset: UInt64) -> UInt64? {
         let found = lseek(descriptor, off_t(offset), mlog_seek_data)
         if found < 0 { return SystemCall.lastError == .noSuchAddressOrDevice ? nil : offset }

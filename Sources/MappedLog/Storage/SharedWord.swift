@@ -31,7 +31,21 @@ extension SharedWord where Value == UInt32 {
         unsafe word.pointee.exchange(value, ordering: .acquiringAndReleasing)
     }
 
-    func sequentiallyConsistentLoad() -> UInt32 { unsafe word.pointee.load(ordering: .sequentiallyConsistent) }
+    /// False: it held another value, which `expected` then has.
+    func compareExchange(_ expected: inout UInt32, _ value: UInt32) -> Bool {
+        let (exchanged, original) = unsafe word.pointee.compareExchange(
+            expected: expected,
+            desired: value,
+            ordering: .acquiringAndReleasing
+        )
+        expected = original
+        return exchanged
+    }
+
+    /// Sets the lowest bit; what the word then is.
+    func setBit0() -> UInt32 {
+        unsafe word.pointee.bitwiseOr(1, ordering: .sequentiallyConsistent).newValue
+    }
 
     func sequentiallyConsistentStore(_ value: UInt32) {
         unsafe word.pointee.store(value, ordering: .sequentiallyConsistent)

@@ -43,7 +43,11 @@ enum SystemCall {
         var done = 0
         while done < buffer.count {
             let count = unsafe pread(
-                descriptor, buffer.baseAddress! + done, buffer.count - done, off_t(offset) + off_t(done))
+                descriptor,
+                buffer.baseAddress! + done,
+                buffer.count - done,
+                off_t(offset) + off_t(done)
+            )
             if count == 0 { break }
             if count < 0 {
                 if Glibc.errno == EINTR { continue }
@@ -59,7 +63,11 @@ enum SystemCall {
         var done = 0
         while done < buffer.count {
             let count = unsafe pwrite(
-                descriptor, buffer.baseAddress! + done, buffer.count - done, off_t(offset) + off_t(done))
+                descriptor,
+                buffer.baseAddress! + done,
+                buffer.count - done,
+                off_t(offset) + off_t(done)
+            )
             if count < 0 {
                 if Glibc.errno == EINTR { continue }
                 throw lastError
@@ -73,7 +81,9 @@ enum SystemCall {
         _ = try check(mlog_fallocate(descriptor, byteCount))
     }
 
-    /// `fdatasync(2)`. Never retried: after a failed write-back the cache shows what the disk lacks.
+    /// `fdatasync(2)`.
+    ///
+    /// Never retried: after a failed write-back the cache shows what the disk lacks.
     static func flushData(_ descriptor: CInt) throws(Errno) {
         guard fdatasync(descriptor) == 0 else { throw lastError }
     }

@@ -13,7 +13,12 @@ struct SystemIdentity: Sendable {
         let digits = text.compactMap { Character(UnicodeScalar($0)).hexDigitValue }
         guard digits.count == 32 else {
             throw LogError(
-                .io, file: file.path, expected: "a UUID", found: "\(text.count) bytes", advice: "mount /proc as usual")
+                .io,
+                file: file.path,
+                expected: "a UUID",
+                found: "\(text.count) bytes",
+                advice: "mount /proc as usual"
+            )
         }
         let namespace: FilePath = "/proc/self/ns/pid"
         let pidNamespace: UInt64

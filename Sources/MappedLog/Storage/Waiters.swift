@@ -2,10 +2,13 @@ internal import Glibc
 internal import SystemPackage
 internal import _CMappedLog
 
-/// The "wake me" flags in `live/waiters`, one for what is committed and one for what is durable.
+/// The "wake me" words in `live/waiters`, one for what is committed and one for what is durable: bit 0 is a flag, the rest
+/// counts wakes.
 ///
 /// A tailer about to sleep sets the flag, fences every writer (`membarrier(2)`), looks once more, and sleeps in
-/// `futex(2)`, always bounded. A writer loads the flag behind its commit, and only if it is set exchanges it and wakes.
+/// `futex(2)` while the word is as it left it, always bounded. A writer loads the word behind its commit, and only if
+/// the flag is set clears it, counts, and wakes. With a flag alone, a second sleeper that sets it again would put the
+/// first one to sleep past its wake.
 @safe final class Waiters: Sendable {
     enum Event {
         case committed
@@ -23,7 +26,7 @@ internal import _CMappedLog
     /// False where `membarrier(2)` is refused: then each wake fences for itself.
     let sleepersFence: Bool
 
-    /// - Parameter asWriter: Registers this process for the fences of sleepers.
+    /// As a writer, registers this process for the fences of sleepers.
     init(_ file: OpenFile, asWriter: Bool) throws(LogError) {
         mapping = try Mapping(file, byteCount: UInt64(MLOG_WAITERS_BYTES), writable: true)
         committed = unsafe SharedWord(mapping.start + Int(MLOG_WAITERS_COMMITTED_OFFSET))
@@ -31,17 +34,24 @@ internal import _CMappedLog
         sleepersFence = asWriter ? mlog_membarrier_register() == 0 : true
     }
 
-    /// Wakes who waits for the event. Behind the commit.
+    /// Wakes who waits for the event.
+    ///
+    /// Behind the commit.
     @inline(__always)
     func wake(_ event: Event) {
         if !sleepersFence { mlog_full_fence() }
-        if word(event).load() != 0 { wakeSleepers(event) }
+        if word(event).load() & 1 != 0 { wakeSleepers(event) }
     }
 
     @inline(never)
     private func wakeSleepers(_ event: Event) {
-        if word(event).exchange(0) != 0 {
-            _ = unsafe mlog_futex_wake_all(address(event))
+        let word = word(event)
+        var seen = word.load()
+        while seen & 1 != 0 {
+            if word.compareExchange(&seen, (seen & ~1) &+ 2) {
+                _ = unsafe mlog_futex_wake_all(address(event))
+                return
+            }
         }
     }
 
@@ -52,11 +62,11 @@ internal import _CMappedLog
 
     /// Sleeps until woken, `nanoseconds` passed, or `isReady` says that there is no need to.
     func sleep(until event: Event, nanoseconds: UInt64, unless isReady: () throws(LogError) -> Bool) throws(LogError) {
-        word(event).sequentiallyConsistentStore(1)
+        let flagged = word(event).setBit0()
         // Where it is refused, writers fence before each look at the flag.
         if mlog_membarrier() != 0 { mlog_full_fence() }
         if try isReady() { return }
-        _ = unsafe mlog_futex_wait(address(event), 1, min(nanoseconds, Self.longestSleepNanoseconds))
+        _ = unsafe mlog_futex_wait(address(event), flagged, min(nanoseconds, Self.longestSleepNanoseconds))
     }
 
     @inline(__always)

@@ -15,8 +15,12 @@ final class WriterLock: Sendable {
         self.file = file
         guard mlog_close_in_children(file.descriptor) == 0 else {
             throw LogError(
-                .io, file: file.path, expected: "at most 1024 logs open for writing in one process",
-                found: "one more", advice: "close some")
+                .io,
+                file: file.path,
+                expected: "at most 1024 logs open for writing in one process",
+                found: "one more",
+                advice: "close some"
+            )
         }
     }
 
@@ -41,7 +45,10 @@ final class WriterLock: Sendable {
         while try !tryLock(F_WRLCK, MLOG_LOCK_GATE) {
             guard ContinuousClock.now < deadline else {
                 throw LogError(
-                    .recovering, file: file.path, expected: "the gate within \(timeout)", found: "it is held",
+                    .recovering,
+                    file: file.path,
+                    expected: "the gate within \(timeout)",
+                    found: "it is held",
                     advice: "wait for the other process, or find out why it does not go on"
                 )
             }
@@ -54,16 +61,23 @@ final class WriterLock: Sendable {
         _ = try? tryLock(F_UNLCK, MLOG_LOCK_GATE)
     }
 
-    /// True: no other writer lives. Only inside the gate.
+    /// True: no other writer lives.
+    ///
+    /// Only inside the gate.
     func tryBecomeOnlyWriter() throws(LogError) -> Bool {
         try tryLock(F_WRLCK, MLOG_LOCK_WRITER)
     }
 
-    /// From exclusive to shared in one step, or shared from nothing. Only inside the gate.
+    /// From exclusive to shared in one step, or shared from nothing.
+    ///
+    /// Only inside the gate.
     func shareWriterLock() throws(LogError) {
         guard try tryLock(F_RDLCK, MLOG_LOCK_WRITER) else {
             throw LogError(
-                .recovering, file: file.path, expected: "a shared writer lock", found: "an exclusive one",
+                .recovering,
+                file: file.path,
+                expected: "a shared writer lock",
+                found: "an exclusive one",
                 advice: "some program took a lock on this file without the gate: find and stop it"
             )
         }

@@ -16,42 +16,50 @@ internal import _CMappedLog
     var sequence: UInt64
     /// Frames before this offset belong to a batch that was found whole.
     private var batchEnd: UInt64 = 0
-    /// A seek or a step back came here, over committed frames: maybe into the middle of a batch.
-    private var mayBeInsideBatch = true
+    /// The offset to which a seek or a step back came, over committed frames: maybe into the middle of a batch.
+    private var enteredAt: UInt64
+    /// The cursor stands at an `end` frame whose successor isn't there yet: the log goes on in that.
+    private(set) var isBehindEnd: Bool
     private var epoch: UInt64?
     let checksums: Bool
 
     var position: UInt64 { base + offset }
+    /// Where the log goes on: the same place as `position`, but named as the next frame will be.
+    var nextPosition: UInt64 { isBehindEnd ? base + geometry.segmentSize + SegmentGeometry.dataStart : position }
     var geometry: SegmentGeometry { reader.log.geometry }
 
-    init(_ reader: LogReader, _ segment: Segment, offset: UInt64, sequence: UInt64, checksums: Bool) {
+    init(_ reader: LogReader, at place: Seek.Place, checksums: Bool) {
         self.reader = reader
-        self.segment = segment
-        unsafe start = segment.start
-        base = segment.base
-        limit = segment.geometry.dataEnd - SegmentGeometry.frameHeaderSize
-        self.offset = offset
-        self.sequence = sequence
+        segment = place.segment
+        unsafe start = place.segment.start
+        base = place.segment.base
+        limit = place.segment.geometry.dataEnd - SegmentGeometry.frameHeaderSize
+        offset = place.offset
+        sequence = place.sequence
+        enteredAt = place.offset
+        isBehindEnd = place.isBehindEnd
         self.checksums = checksums
         epoch = reader.epoch
     }
 
     /// Moves to a place in a segment.
-    mutating func move(to segment: Segment, offset: UInt64, sequence: UInt64) {
+    mutating func move(to segment: Segment, offset: UInt64, sequence: UInt64, isBehindEnd: Bool = false) {
         self.segment = segment
         unsafe start = segment.start
         base = segment.base
         self.offset = offset
         self.sequence = sequence
+        self.isBehindEnd = isBehindEnd
         batchEnd = 0
-        mayBeInsideBatch = true
+        enteredAt = offset
     }
 
     /// Moves back over committed frames of the segment.
     mutating func moveBack(to offset: UInt64, sequence: UInt64) {
         self.offset = offset
         self.sequence = sequence
-        mayBeInsideBatch = true
+        isBehindEnd = false
+        enteredAt = offset
     }
 
     /// Whether the bytes of a frame that fits are what was appended.
@@ -85,13 +93,13 @@ internal import _CMappedLog
             switch frame() {
             case .empty:
                 if try remapIfReplaced() { continue }
-                try throwIfDurable("nothing")
+                if try becameDurable("nothing") { continue }
                 return nil
             case .bad(let reason):
                 // It may have been cut off and written anew since: the word and the epoch are read again.
                 if try remapIfReplaced() { continue }
                 if case .bad = frame() {
-                    try throwIfDurable(reason)
+                    if try becameDurable(reason) { continue }
                     return nil
                 }
             case .unsupported(_, let part):
@@ -113,8 +121,7 @@ internal import _CMappedLog
         guard case .frame(let first) = found, first.kind == .record, first.word.flags != 0, offset >= batchEnd else {
             return found
         }
-        var batch = BatchState(isInside: mayBeInsideBatch && first.word.flags != FrameWord.Batch.first)
-        mayBeInsideBatch = false
+        var batch = BatchState(isInside: offset == enteredAt && first.word.flags != FrameWord.Batch.first)
         var next = first
         while true {
             if let reason = batch.accept(next) { return .bad(reason) }
@@ -133,16 +140,16 @@ internal import _CMappedLog
         if try remapIfReplaced() { return true }
         let next = base + geometry.segmentSize
         guard let segment = try reader.segment(next) else {
-            if try reader.knownDurable() > base + frame.end { throw reader.absence(of: next, sequence: sequence) }
+            if try reader.knownDurable() >= next + SegmentGeometry.dataStart { throw reader.absence(of: next, sequence: sequence) }
             let isThereBehind = try reader.log.medium.listSegments().contains { $0.base >= next }
             if isThereBehind, try reader.segment(next) == nil { throw reader.absence(of: next, sequence: sequence) }
+            isBehindEnd = true
             return false
         }
-        if let line = segment.activation, line.baseSequence != sequence {
+        guard segment.activation?.baseSequence == sequence else {
+            isBehindEnd = true
             if try reader.knownDurable() < next + SegmentGeometry.dataStart { return false }
-            throw .damaged(
-                segment.file.path, next + UInt64(MLOG_ACTIVATION_OFFSET), expected: "sequence \(sequence)",
-                found: "sequence \(line.baseSequence)")
+            throw reader.log.badActivation(next, expected: "an activation line with sequence \(sequence)")
         }
         move(to: segment, offset: SegmentGeometry.dataStart, sequence: sequence)
         return true
@@ -168,10 +175,22 @@ internal import _CMappedLog
         return true
     }
 
-    private func throwIfDurable(_ found: String) throws(LogError) {
+    /// Whether a frame has been written here, and made durable, since nothing good was found; false: it is not durable.
+    ///
+    /// - Throws: `damaged` where it is durable and still not there: the watermark is read first, then the frame again.
+    private mutating func becameDurable(_ found: String) throws(LogError) -> Bool {
         let durable = try reader.knownDurable()
-        guard position < durable else { return }
+        guard position < durable else { return false }
+        switch frame() {
+        case .frame, .unsupported: return true
+        case .empty, .bad: break
+        }
+        if try remapIfReplaced() { return true }
         throw .damaged(
-            segment.file.path, position, expected: "a frame, known durable up to \(durable)", found: found)
+            segment.file.path,
+            position,
+            expected: "a frame, known durable up to \(durable)",
+            found: found
+        )
     }
 }

@@ -42,11 +42,14 @@ struct History {
         while offset < cursor.offset {
             guard case .frame(let frame) = segment.frame(at: offset) else {
                 throw .damaged(
-                    segment.file.path, segment.base + offset, expected: "a frame, since later ones were read",
-                    found: "none")
+                    segment.file.path,
+                    segment.base + offset,
+                    expected: "a frame, since later ones were read",
+                    found: "none"
+                )
             }
             places.append(Place(offset: offset, word: frame.word, sequence: sequence))
-            if frame.kind == .record { sequence += 1 }
+            if frame.kind == .record { sequence &+= 1 }
             if frame.kind == .lost { sequence = max(sequence, UInt64(bitPattern: frame.timestamp)) }
             offset = frame.end
         }
@@ -63,7 +66,11 @@ struct History {
         while true {
             guard case .frame(let frame) = segment.frame(at: offset) else {
                 throw .damaged(
-                    segment.file.path, segment.base + offset, expected: "a frame of a sealed segment", found: "none")
+                    segment.file.path,
+                    segment.base + offset,
+                    expected: "a frame of a sealed segment",
+                    found: "none"
+                )
             }
             if frame.kind == .end { break }
             offset = frame.end

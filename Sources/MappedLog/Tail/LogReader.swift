@@ -1,5 +1,5 @@
-internal import SystemPackage
 internal import Synchronization
+internal import SystemPackage
 internal import _CMappedLog
 
 /// What all tailers of an open log share: where segments are, what is known durable, where the log ends.
@@ -28,7 +28,11 @@ final class LogReader: Sendable {
     }
 
     init(
-        _ log: LogPlace, control: ControlBlock?, waiters: Waiters?, system: SystemIdentity, forkGuard: ForkGuard
+        _ log: LogPlace,
+        control: ControlBlock?,
+        waiters: Waiters?,
+        system: SystemIdentity,
+        forkGuard: ForkGuard
     ) {
         self.log = log
         self.waiters = waiters
@@ -78,7 +82,9 @@ final class LogReader: Sendable {
         }
     }
 
-    /// The end of what is visible. Complexity: O(1) of a live or cleanly closed log; else one recovery's reading.
+    /// The end of what is visible.
+    ///
+    /// Complexity: O(1) of a live or cleanly closed log; else one recovery's reading.
     func end() throws(LogError) -> End {
         if let control = liveControl { return try visibleEnd(control) }
         if let closed = cleanClose { return End(position: closed.tail, sequence: closed.sequence) }
@@ -109,7 +115,7 @@ final class LogReader: Sendable {
                 position = segment.base + log.geometry.segmentSize + SegmentGeometry.dataStart
             case .frame(let frame):
                 position += frame.size
-                if frame.kind == .record { sequence += 1 }
+                if frame.kind == .record { sequence &+= 1 }
             case .empty, .bad, .unsupported:
                 return End(position: position, sequence: sequence)
             }
@@ -135,10 +141,7 @@ final class LogReader: Sendable {
     func absence(of base: UInt64, sequence: UInt64) -> LogError {
         let names = (try? log.medium.listSegments()) ?? []
         for case .unsupported(base, let name) in names {
-            return LogError(
-                .unsupportedSegment, file: log.medium.path.appending(name), position: Position(rawValue: base),
-                expected: "a name that ends in .mlog", found: name,
-                advice: "use a version of MappedLog that knows this form")
+            return log.unsupportedForm(base, name)
         }
         if let first = names.first?.base, first > base, let line = try? segment(first)?.activation,
             line.baseSequence > sequence
@@ -152,7 +155,10 @@ final class LogReader: Sendable {
 extension LogError {
     static func gone(_ sequences: Range<UInt64>, position: UInt64) -> LogError {
         LogError(
-            .recordsGone, position: Position(rawValue: position), goneSequences: sequences,
-            advice: "read on: the next record is the first that is left")
+            .recordsGone,
+            position: Position(rawValue: position),
+            goneSequences: sequences,
+            advice: "read on: the next record is the first that is left"
+        )
     }
 }

@@ -5,7 +5,9 @@
 public struct NamedTailer: ~Copyable {
     /// The name, 1 to 64 characters.
     public let name: String
-    /// The cursor. Read through it, or through the methods of the same names here.
+    /// The cursor.
+    ///
+    /// Read through it, or through the methods of the same names here.
     public var tailer: Tailer
     private let file: NamedTailerFile
 

@@ -30,21 +30,34 @@ struct NamedTailerFile {
         return name.utf8.allSatisfy { isAlphanumeric($0) || "._-".utf8.contains($0) }
     }
 
-    /// - Throws: `invalidName`; `notFound` where there is none and none is to be made.
+    /// - Throws: `invalidName`; `damaged` where the file has another size; `notFound` where there is none and none is to be made.
     init(_ name: String, in log: LogPlace, create: Bool, writable: Bool) throws(LogError) {
         guard Self.isValidName(name) else {
             throw LogError(
-                .invalidName, file: log.medium.path,
-                expected: "1 to 64 of A–Z a–z 0–9 . _ -, the first a letter or digit", found: name,
-                advice: "choose another name")
+                .invalidName,
+                file: log.medium.path,
+                expected: "1 to 64 of A–Z a–z 0–9 . _ -, the first a letter or digit",
+                found: name,
+                advice: "choose another name"
+            )
         }
         guard let file = try log.medium.openNamedTailer(name, create: create, writable: writable) else {
             throw LogError(
-                .notFound, file: log.medium.path, expected: "a tailer named \(name)", found: "none",
-                advice: "`mlog tailers LOG` lists them")
+                .notFound,
+                file: log.medium.path,
+                expected: "a tailer named \(name)",
+                found: "none",
+                advice: "`mlog tailers LOG` lists them"
+            )
         }
         self.file = file
         self.log = log
+        // A file that was just made had no bytes when it was opened.
+        guard file.byteCount == UInt64(MLOG_TAILER_FILE_BYTES) || (create && file.byteCount == 0) else {
+            throw LogError(
+                .damaged, file: file.path, expected: "\(MLOG_TAILER_FILE_BYTES) bytes", found: "\(file.byteCount)",
+                advice: "remove it, or set it anew with `mlog tailers LOG reset NAME --to …`")
+        }
     }
 
     /// Takes the tailer for this process, until the file is closed: `fcntl(2)`, `F_OFD_SETLK`.
@@ -72,19 +85,20 @@ struct NamedTailerFile {
 
     /// Stores a place; durable when it returns, if asked to be.
     func store(_ place: Place, durably: Bool) throws(LogError) {
-        let counter = (try? newest()?.counter) ?? 0
+        let newest = try? newest()
         var slot = mlog_tailer_slot()
         slot.magic = MLOG_TAILER_MAGIC
-        slot.counter = counter + 1
+        slot.counter = (newest?.counter ?? 0) &+ 1
         slot.position = place.position
         slot.sequence = place.sequence
         slot.crc = checksum(slot)
-        try file.write(slot, at: ((counter + 1) & 1) * UInt64(MLOG_TAILER_SLOT_STRIDE))
+        // Never over the slot that counts: a torn write would take both.
+        try file.write(slot, at: (1 - (newest?.number ?? 1)) * UInt64(MLOG_TAILER_SLOT_STRIDE))
         if durably { try file.flushData() }
     }
 
-    private func newest() throws(LogError) -> (counter: UInt64, place: Place)? {
-        var best: mlog_tailer_slot?
+    private func newest() throws(LogError) -> (number: UInt64, counter: UInt64, place: Place)? {
+        var best: (number: UInt64, slot: mlog_tailer_slot)?
         var isBlank = true
         for number in 0..<UInt64(2) {
             var slot = mlog_tailer_slot()
@@ -92,21 +106,28 @@ struct NamedTailerFile {
             let isZero = unsafe withUnsafeBytes(of: slot) { unsafe $0.allSatisfy { $0 == 0 } }
             isBlank = isBlank && isZero
             guard slot.magic == MLOG_TAILER_MAGIC, slot.crc == checksum(slot) else { continue }
-            if best == nil || slot.counter > best!.counter { best = slot }
+            if best == nil || slot.counter > best!.slot.counter { best = (number, slot) }
         }
-        guard let best else {
+        guard let (number, best) = best else {
             if isBlank { return nil }
             throw LogError(
-                .damaged, file: file.path, expected: "a slot with a right CRC", found: "none",
-                advice: "set it anew with `mlog tailers LOG reset NAME --to …`")
+                .damaged,
+                file: file.path,
+                expected: "a slot with a right CRC",
+                found: "none",
+                advice: "set it anew with `mlog tailers LOG reset NAME --to …`"
+            )
         }
         guard best.flags == 0 else {
             throw LogError(
-                .unsupportedFeature, file: file.path, expected: "no flags",
+                .unsupportedFeature,
+                file: file.path,
+                expected: "no flags",
                 found: "0x\(best.flags.hexadecimal(digits: 16))",
-                advice: "use a version of MappedLog that knows this feature")
+                advice: "use a version of MappedLog that knows this feature"
+            )
         }
-        return (best.counter, Place(position: best.position, sequence: best.sequence))
+        return (number, best.counter, Place(position: best.position, sequence: best.sequence))
     }
 
     private func checksum(_ slot: mlog_tailer_slot) -> UInt32 {

@@ -43,7 +43,9 @@ public struct Record: ~Escapable {
         self.timestamp = Timestamp(nanosecondsSince1970: timestamp)
     }
 
-    /// The bytes that were appended, in the mapping; no copy. Not to be used in a forked child.
+    /// The bytes that were appended, in the mapping; no copy.
+    ///
+    /// Not to be used in a forked child.
     public var bytes: RawSpan {
         @_lifetime(borrow self)
         get {

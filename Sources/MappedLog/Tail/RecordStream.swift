@@ -19,7 +19,9 @@ public struct RecordStream: AsyncSequence, Sendable {
         Iterator(stream: self)
     }
 
-    /// A tailer that waits without holding a thread. Not to be used by two tasks at once.
+    /// A tailer that waits without holding a thread.
+    ///
+    /// Not to be used by two tasks at once.
     public struct Iterator: AsyncIteratorProtocol {
         private let stream: RecordStream
         private var box: Box?

@@ -10,7 +10,12 @@ struct Seek {
         var segment: Segment
         var offset: UInt64
         var sequence: UInt64
+        /// It is the `end` frame of a segment whose successor isn't there yet.
+        var isBehindEnd = false
         var position: UInt64 { segment.base + offset }
+        var nextPosition: UInt64 {
+            isBehindEnd ? segment.base + segment.geometry.segmentSize + SegmentGeometry.dataStart : position
+        }
     }
 
     init(_ reader: LogReader) {
@@ -36,13 +41,20 @@ struct Seek {
     private func end() throws(LogError) -> Place {
         let end = try reader.end()
         let base = geometry.base(of: end.position)
-        if let segment = try reader.segment(base) {
+        let isAtStart = end.position - base == SegmentGeometry.dataStart
+        if let segment = try reader.segment(base),
+            !isAtStart || segment.activation?.baseSequence == end.sequence
+        {
             return Place(segment: segment, offset: end.position - base, sequence: end.sequence)
         }
-        // The last frame is `end`, and its successor is not there yet.
-        let segment = try self.segment(base - geometry.segmentSize)
-        let offset = segment.seal?.endOffset ?? geometry.dataEnd - SegmentGeometry.frameHeaderSize
-        return Place(segment: segment, offset: offset, sequence: end.sequence)
+        // The last frame is `end`, and its successor is not there yet, or not activated.
+        guard isAtStart, base > 0, let segment = try reader.segment(base - geometry.segmentSize) else {
+            throw reader.absence(of: base, sequence: end.sequence)
+        }
+        var place = try Self.lastEntry(in: segment, before: geometry.dataEnd)
+        while try pass(&place) {}
+        place.isBehindEnd = true
+        return place
     }
 
     // MARK: By sequence
@@ -52,8 +64,12 @@ struct Seek {
         if sequence == end.sequence { return try self.end() }
         guard sequence < end.sequence else {
             throw LogError(
-                .outOfRange, file: reader.log.medium.path, expected: "a sequence of at most \(end.sequence)",
-                found: "\(sequence)", advice: "wait for the record, or start at the end")
+                .outOfRange,
+                file: reader.log.medium.path,
+                expected: "a sequence of at most \(end.sequence)",
+                found: "\(sequence)",
+                advice: "wait for the record, or start at the end"
+            )
         }
         let bases = try reader.bases(upTo: end.position)
         let first = try activation(bases[0])
@@ -64,7 +80,11 @@ struct Seek {
         let segment = try self.segment(base)
         var place = try Self.lastEntry(in: segment, before: limit(segment, end)) { $0.sequence <= sequence }
         while place.sequence < sequence {
+            let before = (position: place.position, sequence: place.sequence)
             if try !pass(&place) { break }
+            if place.sequence > sequence {
+                throw .gone(before.sequence..<place.sequence, position: before.position)
+            }
         }
         return place
     }
@@ -92,9 +112,13 @@ struct Seek {
 
     private func notAFrame(_ position: Position, _ end: LogReader.End) -> LogError {
         LogError(
-            .outOfRange, file: reader.log.medium.path, position: position,
-            expected: "the position of a frame, at most \(end.position)", found: "none starts there",
-            advice: "use a position that an append or a record named")
+            .outOfRange,
+            file: reader.log.medium.path,
+            position: position,
+            expected: "the position of a frame, at most \(end.position)",
+            found: "none starts there",
+            advice: "use a position that an append or a record named"
+        )
     }
 
     // MARK: By time
@@ -133,7 +157,7 @@ struct Seek {
         switch place.segment.frame(at: place.offset) {
         case .frame(let frame):
             if frame.kind == .end { return false }
-            if frame.kind == .record { place.sequence += 1 }
+            if frame.kind == .record { place.sequence &+= 1 }
             if frame.kind == .lost { place.sequence = max(place.sequence, UInt64(bitPattern: frame.timestamp)) }
             place.offset = frame.end
             return true
@@ -147,9 +171,13 @@ struct Seek {
     }
 
     /// The start of the last block, before an offset, whose index entry satisfies the condition; the start of the data
-    /// region where there is none. A missing entry means the one before.
+    /// region where there is none.
+    ///
+    /// A missing entry means the one before.
     static func lastEntry(
-        in segment: Segment, before offset: UInt64, where condition: (IndexEntry) -> Bool = { _ in true }
+        in segment: Segment,
+        before offset: UInt64,
+        where condition: (IndexEntry) -> Bool = { _ in true }
     ) throws(LogError) -> Place {
         var low: UInt64 = 0
         var high = min((offset - 1) / SegmentGeometry.blockSize + 1, segment.geometry.blockCount)
@@ -172,8 +200,8 @@ struct Seek {
         if let best { return Place(segment: segment, offset: best.offset, sequence: best.sequence) }
         guard let line = segment.activation else {
             throw .damaged(
-                segment.file.path, segment.base + UInt64(MLOG_ACTIVATION_OFFSET), expected: "an activation line",
-                found: "none, or a bad one")
+                segment.file.path, segment.base + SegmentGeometry.dataStart, expected: "an activation line",
+                found: "none, or another")
         }
         return Place(segment: segment, offset: SegmentGeometry.dataStart, sequence: line.baseSequence)
     }
@@ -188,7 +216,8 @@ struct Seek {
     }
 
     private func lastBase(
-        _ bases: [UInt64], where condition: (ActivationLine) throws(LogError) -> Bool
+        _ bases: [UInt64],
+        where condition: (ActivationLine) throws(LogError) -> Bool
     ) throws(LogError) -> UInt64 {
         var low = 0
         var high = bases.count
@@ -200,11 +229,7 @@ struct Seek {
     }
 
     private func activation(_ base: UInt64) throws(LogError) -> ActivationLine {
-        guard let line = try reader.log.activation(base) else {
-            throw .damaged(
-                reader.log.medium.segmentPath(base), base + UInt64(MLOG_ACTIVATION_OFFSET),
-                expected: "an activation line", found: "none, or a bad one")
-        }
+        guard let line = try reader.log.activation(base) else { throw reader.log.badActivation(base) }
         return line
     }
 

@@ -19,17 +19,18 @@ public struct Tailer: ~Copyable {
     }
 
     static func start(
-        _ reader: LogReader, _ start: TailStart, _ visibility: Visibility, checksums: Bool
+        _ reader: LogReader,
+        _ start: TailStart,
+        _ visibility: Visibility,
+        checksums: Bool
     ) throws(LogError) -> Tailer {
         try reader.forkGuard.check()
         let place = try Seek(reader).place(start)
-        let cursor = Cursor(
-            reader, place.segment, offset: place.offset, sequence: place.sequence, checksums: checksums)
-        return Tailer(cursor, visibility: visibility)
+        return Tailer(Cursor(reader, at: place, checksums: checksums), visibility: visibility)
     }
 
     /// The position of the next frame.
-    public var position: Position { Position(rawValue: cursor.position) }
+    public var position: Position { Position(rawValue: cursor.nextPosition) }
 
     /// The sequence of the next record.
     public var sequence: UInt64 { cursor.sequence }
@@ -48,13 +49,20 @@ public struct Tailer: ~Copyable {
         let offset = cursor.offset
         let record = unsafe Record(
             payload: RawSpan(
-                _unsafeStart: cursor.start + Int(offset) + MLOG_FRAME_HEADER_BYTES, byteCount: Int(word.length)),
-            sequence: cursor.sequence, position: cursor.position, timestamp: cursor.timestamp())
+                _unsafeStart: cursor.start + Int(offset) + MLOG_FRAME_HEADER_BYTES,
+                byteCount: Int(word.length)
+            ),
+            sequence: cursor.sequence,
+            position: cursor.position,
+            timestamp: cursor.timestamp()
+        )
         cursor.passRecord(word)
         return unsafe _overrideLifetime(record, mutating: &self)
     }
 
-    /// The next record in a form that may be kept, or nil when there is nothing yet. As ``next()`` otherwise.
+    /// The next record in a form that may be kept, or nil when there is nothing yet.
+    ///
+    /// As ``next()`` otherwise.
     ///
     /// - Throws: As ``next()``.
     /// - Returns: The record.
@@ -62,8 +70,12 @@ public struct Tailer: ~Copyable {
         guard let word = try nextWord() else { return nil }
         let payload = Int(cursor.offset) + MLOG_FRAME_HEADER_BYTES
         let record = RetainedRecord(
-            segment: cursor.segment, range: payload..<payload + Int(word.length), sequence: cursor.sequence,
-            position: cursor.position, timestamp: cursor.timestamp())
+            segment: cursor.segment,
+            range: payload..<payload + Int(word.length),
+            sequence: cursor.sequence,
+            position: cursor.position,
+            timestamp: cursor.timestamp()
+        )
         cursor.passRecord(word)
         return record
     }
@@ -76,7 +88,8 @@ public struct Tailer: ~Copyable {
     /// - Throws: As ``next()``, and what `body` throws.
     /// - Returns: How many records were read; fewer than `count` means that no more are there yet.
     public mutating func read(
-        upTo count: Int, _ body: (borrowing Record) throws(LogError) -> Void
+        upTo count: Int,
+        _ body: (borrowing Record) throws(LogError) -> Void
     ) throws(LogError) -> Int {
         var done = 0
         while done < count, let record = try next() {
@@ -120,9 +133,13 @@ public struct Tailer: ~Copyable {
     /// What to look at to see whether there is news.
     var waitPlace: WaitPlace {
         WaitPlace(
-            reader: cursor.reader, segment: cursor.segment, offset: cursor.offset,
-            word: cursor.segment.word(at: cursor.offset).rawValue, epoch: cursor.reader.epoch,
-            durable: visibility == .durable ? visibleEnd : nil)
+            reader: cursor.reader,
+            segment: cursor.segment,
+            offset: cursor.offset,
+            word: cursor.segment.word(at: cursor.offset).rawValue,
+            epoch: cursor.reader.epoch,
+            durable: visibility == .durable ? visibleEnd : nil
+        )
     }
 
     // MARK: Finding
@@ -164,12 +181,18 @@ public struct Tailer: ~Copyable {
         let record = unsafe Record(
             payload: RawSpan(
                 _unsafeStart: cursor.start + Int(cursor.offset) + MLOG_FRAME_HEADER_BYTES,
-                byteCount: Int(word.length)),
-            sequence: cursor.sequence, position: cursor.position, timestamp: cursor.timestamp())
+                byteCount: Int(word.length)
+            ),
+            sequence: cursor.sequence,
+            position: cursor.position,
+            timestamp: cursor.timestamp()
+        )
         return unsafe _overrideLifetime(record, mutating: &self)
     }
 
-    /// Moves the cursor. Complexity: as the cases of ``TailStart`` say.
+    /// Moves the cursor.
+    ///
+    /// Complexity: as the cases of ``TailStart`` say.
     ///
     /// - Parameter start: Where to.
     /// - Throws: `outOfRange` for a sequence or position behind the end, or a position where no frame starts;
@@ -177,7 +200,8 @@ public struct Tailer: ~Copyable {
     public mutating func seek(to start: TailStart) throws(LogError) {
         try cursor.reader.forkGuard.check()
         let place = try Seek(cursor.reader).place(start)
-        cursor.move(to: place.segment, offset: place.offset, sequence: place.sequence)
+        cursor.move(
+            to: place.segment, offset: place.offset, sequence: place.sequence, isBehindEnd: place.isBehindEnd)
     }
 }
 

@@ -249,7 +249,7 @@ typedef struct mlog_control {
     uint8_t  append_mutex[MLOG_MUTEX_BYTES];            // 384: with what each append touches in one cache line
     uint64_t generation;                // 432, atomic
     uint32_t needs_recovery;            // 440, atomic: errno of the repair that failed; 0: none
-    uint32_t batch_words;               // 444, atomic: 1 while words of a batch may stand behind the tail
+    uint32_t batch_words;               // 444, atomic: 1 while words of a batch may stand behind the tail; 2: repair flushes
     uint64_t mark_tail;                 // 448: position behind the last mark
     uint8_t  reserved5[56];
     mlog_append_slot slot[2];           // 512
@@ -272,7 +272,7 @@ MLOG_AT(mlog_control, slot, 512);
 
 // ---- live/waiters and live/lock ------------------------------------------------------------------------------
 
-// Two flags, a cache line each: 1 while a tailer sleeps or is about to.
+// Two words, a cache line each: bit 0 while a tailer sleeps or is about to, above it a count of wakes.
 enum { MLOG_WAITERS_BYTES = 4096, MLOG_WAITERS_COMMITTED_OFFSET = 0, MLOG_WAITERS_DURABLE_OFFSET = 64 };
 
 // Bytes of live/lock on which open file description locks are taken.

@@ -34,7 +34,9 @@ struct RunningMlog {
             do {
                 try await body(RunningMlog(execution: execution, outputFile: files[0]))
             } catch {
-                // The test has failed already; it must not wait for the command on top of that.
+                // The test has failed already; it must not wait for the command on top of that, but say what this said.
+                let errors = String(decoding: try contents(files[1]), as: UTF8.self)
+                Issue.record("Standard error was: \(errors)")
                 try execution.send(signal: .kill)
                 throw error
             }

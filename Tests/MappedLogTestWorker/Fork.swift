@@ -1,0 +1,96 @@
+import ArgumentParser
+import Glibc
+import MappedLog
+import MappedLogTestSupport
+import _CTestSupport
+
+/// Opens a log, forks, and tries every call in the child. Says which of them did not throw `forked`.
+struct Fork: ParsableCommand {
+    @OptionGroup var place: Place
+    @OptionGroup var opening: Opening
+
+    func run() throws {
+        let log = try opening.open(place.path)
+        try log.append([1, 2, 3])
+        var tailer = try log.tailer()
+        let child = test_fork(0)
+        if child == 0 {
+            var wrong: [String] = []
+            func check(_ name: String, _ body: () throws -> Void) {
+                do {
+                    try body()
+                    wrong.append("\(name) succeeded")
+                } catch let error as LogError {
+                    if error.code != .forked { wrong.append("\(name) threw \(error.code.rawValue)") }
+                } catch {
+                    wrong.append("\(name) threw \(error)")
+                }
+            }
+            check("append") { try log.append([4]) }
+            check("append in place") { try log.append(reserving: 8) { _ in } }
+            check("append of a batch") { try log.append(batch: [[4], [5]]) }
+            check("sync") { try log.sync() }
+            check("endPosition") { _ = try log.endPosition }
+            check("nextSequence") { _ = try log.nextSequence }
+            check("durablePosition") { _ = try log.durablePosition }
+            check("tailer") { _ = try log.tailer() }
+            check("next") { _ = try tailer.next() }
+            check("previous") { _ = try tailer.previous() }
+            check("wait") { _ = try tailer.wait(upTo: .milliseconds(1)) }
+            check("seek") { try tailer.seek(to: .first) }
+            check("close") { try log.close() }
+            say("child \(wrong.isEmpty ? "refused" : wrong.joined(separator: "; "))")
+            _exit(0)
+        }
+        guard test_reap(child) == 0 else { throw ExitCode(4) }
+        // The parent goes on as if nothing had been.
+        try log.append([6])
+        try log.close()
+        say("done")
+    }
+}
+
+/// Opens a log, forks a child that lives on, and dies in the middle of an append.
+struct ForkAndDie: ParsableCommand {
+    @OptionGroup var place: Place
+    @OptionGroup var opening: Opening
+
+    func run() throws {
+        let board = try place.openBoard()
+        let log = try opening.open(place.path)
+        if test_fork(1) == 0 {
+            // Bounded: nobody is left who would end it.
+            for _ in 0..<3000 where board[.stop] == 0 { test_sleep_ns(10_000_000) }
+            board[.signal] = 2
+            _exit(0)
+        }
+        try log.append(reserving: 100) { output in
+            unsafe output.append(repeating: 0xAA, count: 50, as: UInt8.self)
+            board[.deathTime] = test_now_ns()
+            raise(SIGKILL)
+        }
+    }
+}
+
+/// Tries to open the log for writing, to create one inside it, and to append to one opened read-only.
+struct TryToWrite: ParsableCommand {
+    @OptionGroup var place: Place
+
+    func run() throws {
+        var codes: [String] = []
+        do throws(LogError) {
+            _ = try Log.open(at: place.path)
+            codes.append("opened")
+        } catch { codes.append(error.code.rawValue) }
+        let log = try Log.openReadOnly(at: place.path)
+        do throws(LogError) {
+            try log.append([1])
+            codes.append("appended")
+        } catch { codes.append(error.code.rawValue) }
+        do throws(LogError) {
+            try log.sync()
+            codes.append("synced")
+        } catch { codes.append(error.code.rawValue) }
+        say(codes.joined(separator: " "))
+    }
+}

@@ -1,3 +1,0 @@
-import MappedLog
-import SystemPackage
-import Testing

@@ -1,0 +1,46 @@
+// What the tests with several processes need of the system, and what must be fast in a debug build too.
+#ifndef MAPPED_LOG_TEST_SUPPORT_H
+#define MAPPED_LOG_TEST_SUPPORT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+// ---- Processes -----------------------------------------------------------------------------------------------
+
+// fork(2). The child is killed when the thread that made it ends, unless `outlives_parent`.
+pid_t test_fork(int outlives_parent);
+// This process is killed with the thread that started it.
+void test_die_with_parent(void);
+// pipe2(2) with O_CLOEXEC.
+int test_pipe(int ends[2]);
+// A descriptor that becomes readable when the process ends: pidfd_open(2). A negated errno where that fails.
+int test_pidfd(pid_t process);
+// posix_spawn(3) of a path with its standard output on `output`; a negated errno where that fails.
+pid_t test_spawn(const char *path, char *const arguments[], int output);
+// waitpid(2): the raw status, or -1.
+int test_reap(pid_t process);
+// True: the descriptor became readable, or its other end went, within the time.
+int test_wait_readable(int descriptor, int64_t milliseconds);
+// CLOCK_MONOTONIC, the same for all processes.
+uint64_t test_now_ns(void);
+void test_sleep_ns(uint64_t nanoseconds);
+
+// ---- Words shared between processes --------------------------------------------------------------------------
+
+uint64_t test_load(const uint64_t *word);
+void test_store(uint64_t *word, uint64_t value);
+uint64_t test_exchange(uint64_t *word, uint64_t value);
+
+// ---- Records that can be told apart, and checked -------------------------------------------------------------
+
+enum { TEST_RECORD_HEADER = 24 };
+// The size of the record with this number: 24 to `largest` bytes, at random but always the same.
+size_t test_record_size(uint32_t writer, uint64_t counter, size_t largest);
+void test_record_fill(void *bytes, size_t size, uint32_t writer, uint64_t counter);
+// True: all bytes are what test_record_fill() wrote.
+int test_record_check(const void *bytes, size_t size, uint32_t *writer, uint64_t *counter);
+// A running digest of what was read.
+uint64_t test_digest(uint64_t digest, uint64_t value);
+
+#endif
