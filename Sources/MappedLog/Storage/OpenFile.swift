@@ -102,6 +102,17 @@ final class OpenFile: Sendable {
         return unsafe Array(buffer[..<done])
     }
 
+    /// Writes zeros.
+    func zero(_ range: Range<UInt64>) throws(LogError) {
+        let zeros = [UInt8](repeating: 0, count: 1 << 20)
+        var offset = range.lowerBound
+        while offset < range.upperBound {
+            let count = Int(min(UInt64(zeros.count), range.upperBound - offset))
+            try write(zeros, count: count, at: offset)
+            offset += UInt64(count)
+        }
+    }
+
     /// Reads a layout's value; what lies behind the end of the file is 0.
     func read<Layout: BitwiseCopyable>(_ value: inout Layout, at offset: UInt64) throws(LogError) {
         try unsafe withUnsafeMutableBytes(of: &value) { buffer throws(LogError) in

@@ -11,7 +11,11 @@ struct WritersAlive: Hashable, Sendable {
     /// About to be: the first writer, while it recovers.
     var exclusive = 0
 
+    static let none = WritersAlive()
+
     var isAny: Bool { shared + exclusive > 0 }
+
+    private init() {}
 
     /// Nil: the file or the table can't be looked at.
     init?(lockFile: FilePath) {
