@@ -14,26 +14,7 @@ extension Appender {
 
     /// Why nothing may be written any more, or nil.
     func writingFailure() -> LogError? {
-        let path = segments.log.medium.path
-        let poison = control.poison.load()
-        if poison != 0 {
-            return LogError(
-                .poisoned,
-                file: path,
-                errno: Errno(rawValue: CInt(bitPattern: poison)),
-                advice: "close the log in all processes, mend the disk, then open it again: it recovers"
-            )
-        }
-        let repair = control.needsRecovery.load()
-        if repair != 0 {
-            return LogError(
-                .needsRecovery,
-                file: path,
-                errno: Errno(rawValue: CInt(bitPattern: repair)),
-                advice: "close the log in all processes, then open it again: it recovers"
-            )
-        }
-        return nil
+        control.writingFailure(of: segments.log.medium.path)
     }
 
     /// Makes the segment that holds the tail this process's active one.

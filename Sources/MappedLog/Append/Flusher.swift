@@ -122,7 +122,10 @@ final class Flusher: Sendable {
         do throws(LogError) {
             let goal = try visibleEnd()
             for segment in try segmentsHolding(control.durable.load(), goal) {
-                segment.mapping.populateForWriting(from: 0, byteCount: segment.mapping.byteCount)
+                let end = min(goal - segment.base, log.geometry.dataEnd)
+                try segment.mapping.makeDirty(from: 0, byteCount: Int(end))
+                let index = Int(log.geometry.dataEnd)
+                try segment.mapping.makeDirty(from: index, byteCount: segment.mapping.byteCount - index)
                 try checkFrames(of: segment, from: control.durable.load(), to: goal)
             }
             try flush(to: goal)
@@ -161,14 +164,8 @@ final class Flusher: Sendable {
         }
     }
 
+    /// A repair whose flush failed took the report of it from the descriptor that a flush here would use.
     private func throwIfPoisoned() throws(LogError) {
-        let poison = control.poison.load()
-        guard poison != 0 else { return }
-        throw LogError(
-            .poisoned,
-            file: log.medium.path,
-            errno: Errno(rawValue: CInt(bitPattern: poison)),
-            advice: "close the log in all processes, mend the disk, then open it again: it recovers"
-        )
+        if let failure = control.writingFailure(of: log.medium.path) { throw failure }
     }
 }

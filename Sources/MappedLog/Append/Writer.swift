@@ -94,7 +94,7 @@ final class Writer: Sendable {
         _ system: SystemIdentity
     ) throws(LogError) -> RecoveryReport {
         let isSameLife = control.namesItself(place.id)
-        let mistrustsCache = isSameLife && (control.poison.load() != 0 || control.flushing.load() != 0)
+        let mistrustsCache = isSameLife && control.mistrustsCache
         let closed = isSameLife && !mistrustsCache ? control.cleanClose : nil
         let report: RecoveryReport
         let slot: mlog_append_slot

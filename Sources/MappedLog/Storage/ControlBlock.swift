@@ -202,6 +202,34 @@ internal import _CMappedLog
         try flushMutex(timeout: .zero).initialize()
     }
 
+    /// Why nothing may be written any more, or nil.
+    func writingFailure(of path: FilePath) -> LogError? {
+        let poison = poison.load()
+        if poison != 0 {
+            return LogError(
+                .poisoned,
+                file: path,
+                errno: Errno(rawValue: CInt(bitPattern: poison)),
+                advice: "close the log in all processes, mend the disk, then open it again: it recovers"
+            )
+        }
+        let repair = needsRecovery.load()
+        if repair != 0 {
+            return LogError(
+                .needsRecovery,
+                file: path,
+                errno: Errno(rawValue: CInt(bitPattern: repair)),
+                advice: "close the log in all processes, then open it again: it recovers"
+            )
+        }
+        return nil
+    }
+
+    /// Whether the cache may show what the disk lacks: a flush failed, or nobody knows whether it did.
+    var mistrustsCache: Bool {
+        poison.load() != 0 || flushing.load() != 0 || needsRecovery.load() != 0 || batchWords.load() == 2
+    }
+
     // MARK: Clean-close note
 
     /// The slot at the last clean close, if the note is whole and speaks of this very file.

@@ -41,14 +41,24 @@ internal import _CMappedLog
         if !ForkGuard.isForkedChild { unsafe munmap(start, byteCount) }
     }
 
-    /// Populates pages for writing (`MADV_POPULATE_WRITE`), so that stores there don't fault.
+    /// Makes pages dirty, so that the next flush writes them, without changing a byte (`MADV_POPULATE_WRITE`).
+    func makeDirty(from offset: Int, byteCount count: Int) throws(LogError) {
+        let status = populate(from: offset, byteCount: count)
+        if status != 0 { throw .system(SystemCall.lastError, "madvise(2), MADV_POPULATE_WRITE", file: nil) }
+    }
+
+    /// Populates pages for writing, so that stores there don't fault.
     ///
     /// A hint: failure costs time only.
     func populateForWriting(from offset: Int, byteCount count: Int) {
+        _ = populate(from: offset, byteCount: count)
+    }
+
+    private func populate(from offset: Int, byteCount count: Int) -> CInt {
         let populateWrite: CInt = 23  // MADV_POPULATE_WRITE, which glibc 2.36 doesn't name
         let page = Int(getpagesize())
         let from = offset / page * page
         let end = min((offset + count + page - 1) / page * page, byteCount)
-        if end > from { unsafe madvise(start + from, end - from, populateWrite) }
+        return end > from ? unsafe madvise(start + from, end - from, populateWrite) : 0
     }
 }
