@@ -152,7 +152,7 @@ internal import _CMappedLog
         // Each candidate costs the checksum of the length it claims; honest data claims little.
         var budget = 16 * max(geometry.segmentSize, 1 << 20)
         var offset = (start + 7) & ~7
-        while let found = try firstNonZero(in: offset..<geometry.dataEnd) {
+        while offset < geometry.dataEnd, let found = try firstNonZero(in: offset..<geometry.dataEnd) {
             offset = found & ~7
             let count = min(windowSize, Int(geometry.dataEnd - offset)) & ~7
             let piece = try unsafe bytes(at: offset, count: count)
