@@ -14,7 +14,7 @@ import Testing
             try log.append("grün".utf8)
             try log.append(bytes[2..<5])
             try log.append(Data(bytes)[3...])
-            try log.append(bytes.span.bytes)
+            try unsafe log.append(bytes.span.bytes)
             try log.append(bytes.lazy.map { $0 &* 2 }.filter { $0 > 4 })
             try log.append(bytes.reversed())
             try log.append(CollectionOfOne(7))
@@ -70,11 +70,11 @@ import Testing
             let path = directory.appending("log")
             let log = try Log.create(at: path, options: .small)
             let appended = try log.append(reserving: 1000) { output in
-                for byte in UInt8(1)...9 { output.append(byte, as: UInt8.self) }
+                for byte in UInt8(1)...9 { output.append(byte) }
             }
             #expect(appended.end.rawValue - appended.position.rawValue == 40)
             try log.append(reserving: 8) { _ in }
-            try log.append(reserving: 3) { output in output.append(repeating: 0xAB, count: 3, as: UInt8.self) }
+            try log.append(reserving: 3) { output in for _ in 0..<3 { output.append(0xAB) } }
             #expect(Sight.of(log).records.map(\.payload) == [Array(1...9), [], [0xAB, 0xAB, 0xAB]])
             // What was reserved and not used is 0 again.
             let end = Int(try log.endPosition.rawValue)
@@ -92,7 +92,7 @@ import Testing
             let error = try #require(
                 failure {
                     try log.append(reserving: 500) { output in
-                        for _ in 0..<400 { output.append(0xEE, as: UInt8.self) }
+                        for _ in 0..<400 { output.append(0xEE) }
                         throw Refusal()
                     }
                 })

@@ -70,7 +70,7 @@ import Testing
             let done = Atomic(false)
             let writer = Thread.run {
                 for number in 0..<batches {
-                    try? log.append(batch: (0..<5).map { [UInt8(number % 256), UInt8($0)] })
+                    _ = try? log.append(batch: (0..<5).map { [UInt8(number % 256), UInt8($0)] })
                 }
                 done.store(true, ordering: .sequentiallyConsistent)
             }

@@ -132,7 +132,7 @@ import Testing
             try writer.resetNamedTailer(DamagedLog.tailerName, to: .sequence(7))
             let whole = try readFile(path.appending(file))
             for offset in whole.indices {
-                for change in [1 << UInt8(offset % 8), 0xFF] {
+                for change in [UInt8(1) << UInt8(offset % 8), 0xFF] {
                     try edit(path.appending(file), at: offset) { $0 ^ change }
                     let place: Comment = "\(file) at \(offset), \(change)"
                     do throws(LogError) {
