@@ -31,7 +31,7 @@ struct LogCheck {
     let live: mlog_append_slot?
     var rows: [Row] = []
     /// Files whose name is no base position.
-    var misnamed: [UInt64] = []
+    var misnamed: [SegmentName] = []
     /// Known durable; of a live log its tail, for all before it must be there.
     var durable: UInt64 = 0
     var bytes: UInt64 = 0
@@ -48,10 +48,9 @@ struct LogCheck {
         var names: [UInt64: SegmentName] = [:]
         for name in try place.medium.listSegments() {
             if !place.geometry.isBase(name.base) {
-                misnamed.append(name.base)
-            } else if case .raw = name {
-                names[name.base] = name
+                misnamed.append(name)
             } else if names[name.base] == nil {
+                // The form that counts comes first.
                 names[name.base] = name
             }
         }
@@ -103,27 +102,30 @@ struct LogCheck {
         _ base: UInt64, _ name: SegmentName?, expected: ExpectedActivation?, hint: mlog_append_slot?,
         progress: (UInt64) -> Void
     ) throws(LogError) -> Row {
-        let path = place.medium.segmentPath(base)
-        func row(_ state: Row.State) -> Row { Row(base: base, file: path, state: state) }
         if case .unsupported(_, let file) = name {
             return Row(
                 base: base, file: place.medium.path.appending(file),
                 state: .unsupported(
                     LogError(
                         .unsupportedSegment, file: place.medium.path.appending(file),
-                        expected: "a name that ends in .mlog", found: file,
+                        expected: "a name that ends in .mlog or .mlog.lz4", found: file,
                         advice: "use a version of MappedLog that knows this form")))
         }
-        guard name != nil, let file = try place.medium.openSegment(base, writable: false) else {
-            return row(.gone(place.missing(base, durable: nil), hasData: true))
+        guard name != nil, let found = try place.medium.openForReading(base) else {
+            let path = place.medium.segmentPath(base)
+            return Row(base: base, file: path, state: .gone(place.missing(base, durable: nil), hasData: true))
         }
+        let file = found.file
+        let isCompacted = if case .compacted = found { true } else { false }
+        func row(_ state: Row.State) -> Row { Row(base: base, file: file.path, state: state) }
         var fault: LogError?
         let scanner: SegmentScanner
         do throws(LogError) {
-            let header = try SegmentHeader(reading: file, base: base, of: place.identity)
-            scanner = SegmentScanner(file, header: header, toleratesBadSectors: true)
+            scanner = try found.scanner(base: base, of: place.identity, toleratesBadSectors: true)
         } catch {
             if Damage.Kind(error.code) == .unsupported { return row(.unsupported(error)) }
+            // Without its seek table nothing says where its blocks are.
+            if isCompacted { return row(.gone(error, hasData: true)) }
             guard let salvaged = try SegmentSalvage(file, base, place).scanner(error) else {
                 return row(.gone(error, hasData: try SegmentSalvage(file, base, place).hasData()))
             }
@@ -132,6 +134,7 @@ struct LogCheck {
         }
         let limit = live.map { $0.tail > base ? min($0.tail - base, place.geometry.segmentSize) : 0 }
         var check = try SegmentCheck(scanner, limit: limit, progress: progress)
+        if isCompacted { check.statedDurable = base + place.geometry.segmentSize + SegmentGeometry.dataStart }
         try check.checkIndex(
             scanner, first: expected?.baseSequence ?? check.activation?.baseSequence, behind: behind(check, hint))
         return row(.frames(check, fault: fault))

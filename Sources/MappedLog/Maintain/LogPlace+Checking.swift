@@ -18,12 +18,12 @@ extension LogPlace {
         do throws(LogError) { return (try LogPlace(reading: path), nil) } catch where error.code == .damaged {
             let medium = FileMedium(path: path, permissions: LogOptions().permissions)
             for name in try medium.listSegments() {
-                guard case .raw(let base) = name, let file = try medium.openSegment(base, writable: false),
-                    let header = try? SegmentHeader(reading: file, base: base, of: nil)
+                guard let found = try medium.openForReading(name.base),
+                    let header = try? found.header(base: name.base, of: nil)
                 else { continue }
-                let mode = (try? SystemCall.status(file.descriptor).st_mode) ?? 0o600
-                let found = FileMedium(path: path, permissions: FilePermissions(rawValue: mode & 0o666))
-                return (LogPlace(medium: found, id: header.logID, geometry: header.geometry), error)
+                let mode = (try? SystemCall.status(found.file.descriptor).st_mode) ?? 0o600
+                let place = FileMedium(path: path, permissions: FilePermissions(rawValue: mode & 0o666))
+                return (LogPlace(medium: place, id: header.logID, geometry: header.geometry), error)
             }
             throw error
         }

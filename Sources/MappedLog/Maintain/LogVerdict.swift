@@ -28,8 +28,8 @@ struct LogVerdict {
         report.segments = check.rows.count { if case .gone = $0.state { false } else { true } }
         report.bytes = check.bytes
         report.durablePosition = check.durable
-        for base in check.misnamed {
-            add(.header, check.place.medium.segmentPath(base), expected: "a name that is a base position", found: "none")
+        for name in check.misnamed {
+            add(.header, check.place.medium.path(of: name), expected: "a name that is a base position", found: "none")
         }
         if check.rows.isEmpty {
             add(.missingSegment, check.place.medium.path, expected: "at least one segment", found: "none")

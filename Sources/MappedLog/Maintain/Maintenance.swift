@@ -96,6 +96,7 @@ public enum Maintenance {
                     advice: "close the log in all processes that write to it, then repair it")
             }
             defer { lock.dropWriterLock() }
+            guard try lock.tryBecomeCompactor() else { throw LogError.compacting(place) }
             guard let file = try place.medium.openControl(writable: true) else {
                 throw LogError.system(.permissionDenied, "open(2)", file: place.medium.path)
             }

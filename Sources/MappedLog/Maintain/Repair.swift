@@ -26,7 +26,7 @@ struct Repair {
         guard isMendable || verdict.report.notes.contains(where: { $0.kind == .sealLine }) else { return }
         report.mended += verdict.report.findings
         try willWrite()
-        for base in verdict.check.misnamed { report.kept.append(try log.medium.setAsideSegment(base).string) }
+        for name in verdict.check.misnamed { report.kept.append(try log.medium.setAsideSegment(name).string) }
         if !verdict.badFiles.isEmpty {
             try SegmentReplacement(verdict).run(&report)
             verdict = try read()
@@ -76,11 +76,38 @@ struct Repair {
         }
     }
 
-    private func writable(_ row: LogCheck.Row) throws(LogError) -> SegmentScanner {
+    private mutating func writable(_ row: LogCheck.Row) throws(LogError) -> SegmentScanner {
+        try materialize(row)
         guard let file = try log.medium.openSegment(row.base, writable: true), let header = row.check?.header else {
             throw log.missing(row.base, durable: nil)
         }
         return SegmentScanner(file, header: header, toleratesBadSectors: true)
+    }
+
+    /// A compacted segment is mended in its raw form, in which what can't be read is zeros; the compacted one is kept.
+    private mutating func materialize(_ row: LogCheck.Row) throws(LogError) {
+        guard case .compacted(let file)? = try log.medium.openForReading(row.base) else { return }
+        let source = SegmentScanner(
+            try CompactedFile(file, base: row.base, of: log.identity), toleratesBadSectors: true)
+        let size = log.geometry.segmentSize
+        try log.medium.replaceSegment(row.base, byteCount: size) { target throws(LogError) in
+            var offset: UInt64 = 0
+            while offset < size {
+                let count = Int(min(1 << 20, size - offset))
+                try unsafe target.write(source.bytes(at: offset, count: count), at: offset)
+                offset += UInt64(count)
+            }
+            // These stand in the compacted file's own header too, which is whole.
+            try target.write(source.header.encoded(), at: 0)
+            if let line = try source.activation() {
+                try target.write(line.encoded(for: source.header), at: UInt64(MLOG_ACTIVATION_OFFSET))
+            }
+            if let seal = try source.seal() {
+                try target.write(seal.encoded(for: source.header), at: UInt64(MLOG_SEAL_OFFSET))
+            }
+        }
+        try log.medium.flushDirectory()
+        report.kept.append(try log.medium.setAsideSegment(.compacted(row.base)).string)
     }
 
     // MARK: Damaged ranges

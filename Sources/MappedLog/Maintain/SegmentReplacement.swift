@@ -21,7 +21,9 @@ struct SegmentReplacement {
             case .frames(let segment, _): try rewriteHeader(row, segment, &report)
             case .gone(let error, let hasData):
                 if error.code != .missingSegment {
-                    report.kept.append(try log.medium.setAsideSegment(row.base).string)
+                    let isRaw = row.file == log.medium.segmentPath(row.base)
+                    let form: SegmentName = isRaw ? .raw(row.base) : .compacted(row.base)
+                    report.kept.append(try log.medium.setAsideSegment(form).string)
                 }
                 let isNeeded = hasData || index + 1 < verdict.check.rows.count || verdict.check.durable > row.base
                 guard isNeeded else { continue }
