@@ -141,11 +141,13 @@ struct LogVerdict {
                 report.nextSequence = segment.runs[number].sequenceBehind
                 try noteTornTail(index, from: gap.start)
                 judgeIndex(row, segment)
+                noteLost(row, segment)
                 return
             }
         }
         if segment.runs.count > segment.gaps.count { report.records += segment.runs[segment.gaps.count].records }
         judgeIndex(row, segment)
+        noteLost(row, segment)
         judgeRest(row, segment)
     }
 
@@ -191,13 +193,17 @@ struct LogVerdict {
         }
     }
 
-    private mutating func judgeRest(_ row: LogCheck.Row, _ segment: SegmentCheck) {
-        for lost in segment.lost {
+    private mutating func noteLost(_ row: LogCheck.Row, _ segment: SegmentCheck) {
+        let limit = end.map { $0.position } ?? .max
+        for lost in segment.lost where row.base + lost.offset < limit {
             report.notes.append(
                 VerifyNote(
                     .lost, file: row.file.string, position: row.base + lost.offset, bytes: lost.byteCount,
                     sequences: lost.sequence.flatMap { $0 <= lost.next ? $0..<lost.next : nil }))
         }
+    }
+
+    private mutating func judgeRest(_ row: LogCheck.Row, _ segment: SegmentCheck) {
         guard let endFrame = segment.endFrame,
             check.durable >= row.base + geometry.segmentSize + SegmentGeometry.dataStart
         else { return }

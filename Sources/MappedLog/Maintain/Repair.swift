@@ -28,7 +28,9 @@ struct Repair {
         try willWrite()
         for base in verdict.check.misnamed { report.kept.append(try log.medium.setAsideSegment(base).string) }
         if !verdict.badFiles.isEmpty {
-            try SegmentReplacement(verdict).run(&report)
+            for (range, sequence) in try SegmentReplacement(verdict).run(&report) {
+                try moveTailers(out: range, sequence: sequence)
+            }
             verdict = try read()
         }
         if !verdict.badGaps.isEmpty {

@@ -10,8 +10,10 @@ struct SegmentReplacement {
         self.verdict = verdict
     }
 
-    func run(_ report: inout RepairReport) throws(LogError) {
-        /// Of the first record behind the row just replaced.
+    /// - Returns: The ranges that are lost, each with the sequence before it.
+    func run(_ report: inout RepairReport) throws(LogError) -> [(range: Range<UInt64>, sequence: UInt64)] {
+        var lost: [(range: Range<UInt64>, sequence: UInt64)] = []
+        // Of the first record behind the row just replaced.
         var sequence: UInt64?
         var last: Int?
         for index in verdict.badFiles {
@@ -26,11 +28,14 @@ struct SegmentReplacement {
                 let isNeeded = hasData || index + 1 < verdict.check.rows.count || verdict.check.durable > row.base
                 guard isNeeded else { continue }
                 let before = last == index - 1 ? sequence : nil
-                sequence = try makeLost(index, before: before, &report)
+                let gone = try makeLost(index, before: before, &report)
+                sequence = gone.upperBound
                 last = index
+                lost.append((report.skippedRanges[report.skippedRanges.count - 1], gone.lowerBound))
             }
         }
         try log.medium.flushDirectory()
+        return lost
     }
 
     /// Keeps the frames, which can be read by the salt that still stands in the file.
@@ -55,10 +60,10 @@ struct SegmentReplacement {
         }
     }
 
-    /// A segment of one lost frame; the sequence of the next record behind it.
+    /// A segment of one lost frame; the sequences that are gone.
     private func makeLost(
         _ index: Int, before: UInt64?, _ report: inout RepairReport
-    ) throws(LogError) -> UInt64 {
+    ) throws(LogError) -> Range<UInt64> {
         let base = verdict.check.rows[index].base
         let geometry = log.geometry
         let known = verdict.sequence(behind: index)
@@ -87,7 +92,7 @@ struct SegmentReplacement {
         report.skippedRanges.append(base + start..<base + end)
         report.skippedRecords += next - first
         if known == nil { report.unprovedSequences.append(base + start) }
-        return next
+        return first..<next
     }
 
     /// The sequence behind the row before, where its `end` is gone but all runs are known.
