@@ -40,13 +40,16 @@ struct SegmentReplacement {
 
     /// Keeps the frames, which can be read by the salt that still stands in the file.
     private func rewriteHeader(
-        _ row: LogCheck.Row, _ segment: SegmentCheck, _ report: inout RepairReport
+        _ row: LogCheck.Row,
+        _ segment: SegmentCheck,
+        _ report: inout RepairReport
     ) throws(LogError) {
         guard let file = try log.medium.openSegment(row.base, writable: false) else {
             throw log.missing(row.base, durable: nil)
         }
         report.kept.append(
-            try log.medium.setAside(file, 0..<file.byteCount, position: row.base).string)
+            try log.medium.setAside(file, 0..<file.byteCount, position: row.base).string
+        )
         let source = SegmentScanner(file, header: segment.header, toleratesBadSectors: true)
         let size = log.geometry.segmentSize
         try log.medium.replaceSegment(row.base, byteCount: size) { target throws(LogError) in
@@ -62,7 +65,9 @@ struct SegmentReplacement {
 
     /// A segment of one lost frame; the sequences that are gone.
     private func makeLost(
-        _ index: Int, before: UInt64?, _ report: inout RepairReport
+        _ index: Int,
+        before: UInt64?,
+        _ report: inout RepairReport
     ) throws(LogError) -> Range<UInt64> {
         let base = verdict.check.rows[index].base
         let geometry = log.geometry
@@ -73,7 +78,8 @@ struct SegmentReplacement {
         let header = SegmentHeader(logID: log.id, geometry: geometry, base: base, salt: .random(in: .min ... .max))
         let line = ActivationLine(
             baseSequence: first,
-            largestTimestampBefore: row.expected?.largestTimestampBefore ?? verdict.largestTimestamp(before: index))
+            largestTimestampBefore: row.expected?.largestTimestampBefore ?? verdict.largestTimestamp(before: index)
+        )
         let start = SegmentGeometry.dataStart
         let size = SegmentGeometry.frameHeaderSize
         let end = geometry.dataEnd - size
@@ -84,9 +90,13 @@ struct SegmentReplacement {
             try target.write(line.encoded(for: header), at: UInt64(MLOG_ACTIVATION_OFFSET))
             try target.write(seal.encoded(for: header), at: UInt64(MLOG_SEAL_OFFSET))
             try target.write(
-                header.frameHeader(.lost, at: start, size: end - start, timestamp: Int64(bitPattern: next)), at: start)
+                header.frameHeader(.lost, at: start, size: end - start, timestamp: Int64(bitPattern: next)),
+                at: start
+            )
             try target.write(
-                header.frameHeader(.end, at: end, size: size, timestamp: LogClock.precise.read()), at: end)
+                header.frameHeader(.end, at: end, size: size, timestamp: LogClock.precise.read()),
+                at: end
+            )
             try target.write(entry.encoded(for: header), at: geometry.entryOffset(block: 0))
         }
         report.skippedRanges.append(base + start..<base + end)

@@ -58,12 +58,14 @@ import Testing
                 Set(object.keys) == [
                     "id", "formatVersion", "medium", "segmentSize", "firstSequence", "nextSequence", "firstPosition",
                     "endPosition", "durablePosition", "writers", "tailers", "segments",
-                ])
+                ]
+            )
             let segment = try #require((object["segments"] as? [[String: Any]])?.first)
             #expect(
                 Set(segment.keys) == [
                     "base", "state", "bytes", "storedBytes", "records", "firstTimestamp", "lastTimestamp",
-                ])
+                ]
+            )
         }
     }
 }

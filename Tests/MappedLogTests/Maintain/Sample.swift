@@ -43,6 +43,17 @@ struct Sample {
         }
     }
 
+    /// The files that are not as they were.
+    ///
+    /// An open for writing may have prepared the next segment.
+    func changes(since before: LogImage) throws -> Set<String> {
+        let now = try image()
+        let added = Set(now.files.keys).subtracting(before.files.keys)
+        let last = before.files.keys.filter { $0.hasSuffix(".mlog") }.max() ?? ""
+        let unexpected = added.filter { !$0.hasSuffix(".mlog") || $0 <= last }
+        return unexpected.union(before.files.keys.filter { now.files[$0] != before.files[$0] })
+    }
+
     /// All files of the log but those of the running system.
     func image() throws -> LogImage { try LogImage(of: path).withoutLive }
 }
@@ -82,11 +93,15 @@ struct Harm: Sendable, CustomStringConvertible {
         Harm(description: "the end frame", kind: .frame, lost: { _ in [] }) { sample in
             try sample.flip(endFrame(sample, second) + 16)
         },
-        Harm(description: "the last record and the end frame", kind: .frame, lost: { sample in
-            let last = sample.records.last { sample.base(of: $0.position) == second }!
-            // The last record may be the last of a batch, which goes whole.
-            return last.payload.count == 300 ? Set(last.sequence - 3...last.sequence) : [last.sequence]
-        }) { sample in
+        Harm(
+            description: "the last record and the end frame",
+            kind: .frame,
+            lost: { sample in
+                let last = sample.records.last { sample.base(of: $0.position) == second }!
+                // The last record may be the last of a batch, which goes whole.
+                return last.payload.count == 300 ? Set(last.sequence - 3...last.sequence) : [last.sequence]
+            }
+        ) { sample in
             let last = sample.records.last { sample.base(of: $0.position) == second }!
             try sample.flip(last.position + 30)
             try sample.flip(endFrame(sample, second) + 16)
@@ -99,17 +114,26 @@ struct Harm: Sendable, CustomStringConvertible {
         Harm(description: "a missing segment", kind: .missingSegment, lost: { sequences($0, in: second) }) {
             try FileManager.default.removeItem(atPath: $0.file(second).string)
         },
-        Harm(description: "a missing first segment's successor and a truncated one", kind: .truncatedSegment, lost: {
-            sequences($0, in: second)
-        }) { sample in
+        Harm(
+            description: "a missing first segment's successor and a truncated one",
+            kind: .truncatedSegment,
+            lost: {
+                sequences($0, in: second)
+            }
+        ) { sample in
             try writeFile(sample.file(second), Array(readFile(sample.file(second)).prefix(100)))
         },
-        Harm(description: "a truncated segment", kind: .truncatedSegment, lost: { sample in
-            Set(
-                sample.records.filter {
-                    sample.base(of: $0.position) == second && $0.position + 728 > second + 65536
-                }.map(\.sequence).filter { $0 >= firstCut(sample) })
-        }) { sample in
+        Harm(
+            description: "a truncated segment",
+            kind: .truncatedSegment,
+            lost: { sample in
+                Set(
+                    sample.records.filter {
+                        sample.base(of: $0.position) == second && $0.position + 728 > second + 65536
+                    }.map(\.sequence).filter { $0 >= firstCut(sample) }
+                )
+            }
+        ) { sample in
             try writeFile(sample.file(second), Array(readFile(sample.file(second)).prefix(65536)))
         },
         Harm(description: "a segment that is too long", kind: .header, lost: { _ in [] }) { sample in

@@ -48,7 +48,8 @@ import Testing
             let report = try Maintenance.verify(at: sample.path)
             #expect(
                 report.findings.map(\.kind) == [.frame, .frame, .frame, .activationLine, .frame, .missingSegment]
-                    || report.findings.count == 6)
+                    || report.findings.count == 6
+            )
             #expect(Set(positions.dropLast()).isSubset(of: Set(report.findings.compactMap(\.position))))
             let decoded = try JSONDecoder().decode(VerifyReport.self, from: JSONEncoder().encode(report))
             #expect(decoded == report)
