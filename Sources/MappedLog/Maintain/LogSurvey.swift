@@ -46,6 +46,8 @@ struct LogSurvey: Sendable {
         visit: (SegmentScanner, Frame, SegmentWalk) throws(LogError) -> Void = { _, _, _ in }
     ) throws(LogError) {
         let bases = try log.rawBases()
+        // It was durable before the log was one; who seeks needs it, though the walk may start far behind it.
+        guard try log.activation(bases[0]) != nil else { throw log.badActivation(bases[0]) }
         durable = try Self.knownDurable(log, bases)
         self.bases = bases
         var (base, line) = try Self.start(log, bases, durable: durable)

@@ -1,3 +1,4 @@
+import Glibc
 import MappedLog
 import SystemPackage
 
@@ -7,7 +8,7 @@ extension RawSpan {
 }
 
 /// A record as a test compares it.
-struct SeenRecord: Hashable, Sendable, CustomStringConvertible {
+struct SeenRecord: Equatable, Sendable, CustomStringConvertible {
     var sequence: UInt64
     var position: UInt64
     var timestamp: Int64
@@ -32,6 +33,13 @@ struct SeenRecord: Hashable, Sendable, CustomStringConvertible {
         position = record.position.rawValue
         timestamp = record.timestamp.nanosecondsSince1970
         payload = record.bytes.copied
+    }
+
+    /// By memcmp(3): tests compare megabytes, and an unoptimised array compares byte by byte.
+    static func == (left: SeenRecord, right: SeenRecord) -> Bool {
+        let places = [left, right].map { [$0.sequence, $0.position, UInt64(bitPattern: $0.timestamp), UInt64($0.payload.count)] }
+        guard places[0] == places[1] else { return false }
+        return unsafe memcmp(left.payload, right.payload, left.payload.count) == 0
     }
 
     var description: String { "#\(sequence) at \(position), \(payload.count) bytes" }

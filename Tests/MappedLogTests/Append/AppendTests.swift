@@ -1,0 +1,137 @@
+import Foundation
+import MappedLog
+import SystemPackage
+import Testing
+
+/// What appends take and give back.
+@Suite struct AppendTests {
+    @Test func `every form of bytes is appended as it is`() throws {
+        try withTemporaryDirectory { directory in
+            let log = try Log.create(at: directory.appending("log"), options: .small)
+            let bytes: [UInt8] = [1, 2, 3, 4, 5, 6, 7, 8, 9]
+            try log.append(bytes)
+            try log.append(Data(bytes))
+            try log.append("grün".utf8)
+            try log.append(bytes[2..<5])
+            try log.append(Data(bytes)[3...])
+            try unsafe log.append(bytes.span.bytes)
+            try log.append(bytes.lazy.map { $0 &* 2 }.filter { $0 > 4 })
+            try log.append(bytes.reversed())
+            try log.append(CollectionOfOne(7))
+            try log.append("text".utf8.prefix(2))
+            let expected: [[UInt8]] = [
+                bytes, bytes, Array("grün".utf8), [3, 4, 5], [4, 5, 6, 7, 8, 9], bytes, [6, 8, 10, 12, 14, 16, 18],
+                bytes.reversed(), [7], Array("te".utf8),
+            ]
+            #expect(Sight.of(log).records.map(\.payload) == expected)
+        }
+    }
+
+    @Test func `a record may be empty, or as large as the log says, and no larger`() throws {
+        try withTemporaryDirectory { directory in
+            let log = try Log.create(at: directory.appending("log"), options: .small)
+            #expect(log.maximumRecordSize == 57_296)
+            try log.append([UInt8]())
+            try log.append(payload(1, log.maximumRecordSize))
+            try log.append([])
+            let error = try #require(failure { try log.append(payload(2, log.maximumRecordSize + 1)) })
+            #expect(error.code == .recordTooLarge)
+            #expect(error.file == log.path && error.found?.contains("57297") == true)
+            #expect(code { try log.append(reserving: log.maximumRecordSize + 1) { _ in } } == .recordTooLarge)
+            #expect(code { try log.append(reserving: -1) { _ in } } == .recordTooLarge)
+            #expect(code { try log.append(reserving: .max) { _ in } } == .recordTooLarge)
+            #expect(Sight.of(log).records.map(\.payload.count) == [0, 57_296, 0])
+            #expect(Sight.of(log).records[1].payload == payload(1, 57_296))
+        }
+    }
+
+    @Test func `sequences have no gaps, and positions lead from frame to frame across segments`() throws {
+        try withTemporaryDirectory { directory in
+            let log = try Log.create(at: directory.appending("log"), options: .small)
+            var appended: [Appended] = []
+            for number in 0..<200 { appended.append(try log.append(payload(number, number * 37 % 5000))) }
+            #expect(appended.map(\.sequence) == Array(0..<200))
+            #expect(appended[0].position == Position(rawValue: 4096))
+            for (record, next) in zip(appended, appended.dropFirst()) {
+                let isRolled = next.position.rawValue / 65_536 > record.position.rawValue / 65_536
+                #expect(isRolled ? next.position.rawValue % 65_536 == 4096 : next.position == record.end)
+            }
+            #expect(appended.last!.position.rawValue > 65_536)
+            #expect(try log.endPosition == appended.last!.end)
+            #expect(try log.nextSequence == 200)
+            let seen = Sight.of(log).records
+            #expect(seen.map(\.position) == appended.map(\.position.rawValue))
+            #expect(seen.map(\.payload) == (0..<200).map { payload($0, $0 * 37 % 5000) })
+        }
+    }
+
+    @Test func `an append in place may use fewer bytes than it reserved`() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory.appending("log")
+            let log = try Log.create(at: path, options: .small)
+            let appended = try log.append(reserving: 1000) { output in
+                for byte in UInt8(1)...9 { output.append(byte) }
+            }
+            #expect(appended.end.rawValue - appended.position.rawValue == 40)
+            try log.append(reserving: 8) { _ in }
+            try log.append(reserving: 3) { output in for _ in 0..<3 { output.append(0xAB) } }
+            #expect(Sight.of(log).records.map(\.payload) == [Array(1...9), [], [0xAB, 0xAB, 0xAB]])
+            // What was reserved and not used is 0 again.
+            let end = Int(try log.endPosition.rawValue)
+            #expect(try readFile(path.appending("0000000000000000.mlog"))[end..<end + 2000].allSatisfy { $0 == 0 })
+        }
+    }
+
+    @Test func `an append in place that fails leaves nothing behind`() throws {
+        struct Refusal: Error, Equatable {}
+        try withTemporaryDirectory { directory in
+            let path = directory.appending("log")
+            let log = try Log.create(at: path, options: .small)
+            try log.append([1])
+            let end = try log.endPosition
+            let error = try #require(
+                failure {
+                    try log.append(reserving: 500) { output in
+                        for _ in 0..<400 { output.append(0xEE) }
+                        throw Refusal()
+                    }
+                })
+            #expect(error.code == .fillFailed)
+            #expect(error.underlyingError as? Refusal == Refusal())
+            #expect(try log.endPosition == end)
+            let file = try readFile(path.appending("0000000000000000.mlog"))
+            #expect(file[Int(end.rawValue)..<61_440].allSatisfy { $0 == 0 })
+            let next = try log.append([2])
+            #expect(next.sequence == 1 && next.position == end)
+            #expect(Sight.of(log).records.map(\.payload) == [[1], [2]])
+        }
+    }
+
+    @Test func `timestamps are the clock's or the caller's, whichever way they go`() throws {
+        try withTemporaryDirectory { directory in
+            let opening = OpenOptions(clock: .precise)
+            let log = try Log.create(at: directory.appending("log"), options: .small, opening: opening)
+            let before = Timestamp.now
+            try log.append([0])
+            let after = Timestamp.now
+            for time in [Int64.max, .min, 0, -1, 5] {
+                try log.append([1], timestamp: Timestamp(nanosecondsSince1970: time))
+            }
+            try log.append(reserving: 1, timestamp: Timestamp(nanosecondsSince1970: 77)) { _ in }
+            try log.append(batch: [[1], [2]], timestamp: Timestamp(nanosecondsSince1970: 78))
+            let times = Sight.of(log).records.map(\.timestamp)
+            #expect((before.nanosecondsSince1970...after.nanosecondsSince1970).contains(times[0]))
+            #expect(times.dropFirst() == [.max, .min, 0, -1, 5, 77, 78, 78])
+        }
+    }
+
+    @Test func `the coarse clock is the system's, to a tenth of a second`() throws {
+        try withTemporaryDirectory { directory in
+            let log = try Log.create(at: directory.appending("log"), options: .small)
+            let before = Timestamp.now.nanosecondsSince1970
+            try log.append([0])
+            let time = try #require(Sight.of(log).records.first?.timestamp)
+            #expect(time > before - 100_000_000 && time <= Timestamp.now.nanosecondsSince1970)
+        }
+    }
+}

@@ -1,0 +1,97 @@
+import MappedLog
+import SystemPackage
+import Synchronization
+import Testing
+
+/// Batches: all of their records, or none.
+@Suite struct BatchTests {
+    @Test func `a batch's records follow each other`() throws {
+        try withTemporaryDirectory { directory in
+            let log = try Log.create(at: directory.appending("log"), options: .small)
+            try log.append([9])
+            let batch = try log.append(batch: [[1], [], payload(2, 100), [3]])
+            #expect(batch.count == 4)
+            #expect(batch.first.sequence == 1 && batch.last.sequence == 4)
+            let seen = Sight.of(log).records
+            #expect(seen.map(\.payload) == [[9], [1], [], payload(2, 100), [3]])
+            #expect(seen[1].position == batch.first.position.rawValue)
+            #expect(seen[2].position == batch.first.end.rawValue)
+            #expect(seen[4].position == batch.last.position.rawValue)
+            #expect(try log.endPosition == batch.last.end)
+        }
+    }
+
+    @Test func `a batch of one is a record like any other`() throws {
+        try withTemporaryDirectory { directory in
+            let log = try Log.create(at: directory.appending("log"), options: .small)
+            let batch = try log.append(batch: [Array("one".utf8)])
+            #expect(batch.first == batch.last && batch.count == 1)
+            #expect(Sight.of(log).records.map(\.payload) == [Array("one".utf8)])
+        }
+    }
+
+    @Test func `an empty batch is refused`() throws {
+        try withTemporaryDirectory { directory in
+            let log = try Log.create(at: directory.appending("log"), options: .small)
+            #expect(code { try log.append(batch: [[UInt8]]()) } == .emptyBatch)
+            #expect(try log.nextSequence == 0)
+        }
+    }
+
+    @Test func `a batch that does not fit behind the last record goes whole into the next segment`() throws {
+        try withTemporaryDirectory { directory in
+            let log = try Log.create(at: directory.appending("log"), options: .small)
+            try log.append(payload(0, 30_000))
+            let batch = try log.append(batch: (0..<4).map { payload($0, 10_000) })
+            #expect(batch.first.position.rawValue == 65_536 + 4096)
+            #expect(batch.last.end.rawValue < 2 * 65_536)
+            #expect(Sight.of(log).records.map(\.payload.count) == [30_000, 10_000, 10_000, 10_000, 10_000])
+        }
+    }
+
+    @Test func `a batch as large as a segment fits, and one frame more is refused`() throws {
+        try withTemporaryDirectory { directory in
+            let log = try Log.create(at: directory.appending("log"), options: .small)
+            // dataEnd − 4096 − 24 bytes hold 1791 frames of 32.
+            try log.append(batch: (0..<1791).map { [UInt8($0 % 256)] })
+            #expect(code { try log.append(batch: (0..<1792).map { [UInt8($0 % 256)] }) } == .recordTooLarge)
+            #expect(try log.nextSequence == 1791)
+            try log.append(batch: (0..<1791).map { [UInt8($0 % 256)] })
+            #expect(Sight.of(log).records.map(\.payload) == (0..<3582).map { [UInt8($0 % 1791 % 256)] })
+        }
+    }
+
+    @Test(.timeLimit(.minutes(2)))
+    func `a tailer beside a writer never sees a part of a batch`() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory.appending("log")
+            let log = try Log.create(at: path, options: .small)
+            let batches = 2000
+            let done = Atomic(false)
+            let writer = Thread.run {
+                for number in 0..<batches {
+                    _ = try? log.append(batch: (0..<5).map { [UInt8(number % 256), UInt8($0)] })
+                }
+                done.store(true, ordering: .sequentiallyConsistent)
+            }
+            let reader = try Log.openReadOnly(at: path)
+            var tailer = try reader.tailer()
+            var seen = 0
+            while seen < batches * 5 {
+                let wasDone = done.load(ordering: .sequentiallyConsistent)
+                // What is seen at once ends with a batch.
+                var run = 0
+                while let record = try tailer.nextSeen() {
+                    #expect(record.payload == [UInt8(seen / 5 % 256), UInt8(seen % 5)])
+                    seen += 1
+                    run += 1
+                    if seen % 5 == 0 { break }
+                }
+                #expect(run == 0 || run == 5)
+                if wasDone && run == 0 { break }
+            }
+            writer.join()
+            #expect(seen == batches * 5)
+        }
+    }
+}
