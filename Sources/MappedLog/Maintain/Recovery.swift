@@ -89,17 +89,25 @@ struct Recovery {
     private mutating func makeSuccessor(_ survey: LogSurvey) throws(LogError) {
         let base = survey.walked[survey.walked.count - 1] + log.geometry.segmentSize
         let header = SegmentHeader(
-            logID: log.id, geometry: log.geometry, base: base, salt: .random(in: .min ... .max))
+            logID: log.id,
+            geometry: log.geometry,
+            base: base,
+            salt: .random(in: .min ... .max)
+        )
         _ = try log.medium.publishSegment(base, header: header.encoded(), byteCount: log.geometry.segmentSize)
         let line = ActivationLine(
             baseSequence: survey.nextSequence,
-            largestTimestampBefore: max(survey.largestTimestampBefore, survey.walk.largestTimestamp))
+            largestTimestampBefore: max(survey.largestTimestampBefore, survey.walk.largestTimestamp)
+        )
         let scanner = try log.scanner(base, writable: true)
         try scanner.file.write(line.encoded(for: scanner.header), at: UInt64(MLOG_ACTIVATION_OFFSET))
         try scanner.file.flushData()
         slot = mlog_append_slot(
-            tail: base + SegmentGeometry.dataStart, sequence: survey.nextSequence, smallest_timestamp: .max,
-            largest_timestamp: .min)
+            tail: base + SegmentGeometry.dataStart,
+            sequence: survey.nextSequence,
+            smallest_timestamp: .max,
+            largest_timestamp: .min
+        )
         endsWithMark = false
     }
 
@@ -139,9 +147,13 @@ struct Recovery {
 extension LogPlace {
     func mustNotWrite(_ base: UInt64) -> LogError {
         LogError(
-            .unsupportedFeature, file: medium.segmentPath(base), position: Position(rawValue: base),
-            expected: "no feature that this version may only read", found: "one",
-            advice: "open the log read-only, or use a version of MappedLog that knows the feature")
+            .unsupportedFeature,
+            file: medium.segmentPath(base),
+            position: Position(rawValue: base),
+            expected: "no feature that this version may only read",
+            found: "one",
+            advice: "open the log read-only, or use a version of MappedLog that knows the feature"
+        )
     }
 }
 
