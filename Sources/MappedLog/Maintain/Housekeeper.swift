@@ -19,6 +19,7 @@ final class Housekeeper: Sendable {
         var populatedBase = UInt64.max
         var populatedEnd: UInt64 = 0
         var idleTail: UInt64?
+        var hasEnded = false
         var waitingSyncs: [(target: UInt64, CheckedContinuation<LogError?, Never>)] = []
     }
 
@@ -45,14 +46,19 @@ final class Housekeeper: Sendable {
     /// Ends the thread, and answers what still waits for a flush.
     func end() {
         thread.end()
+        state.withLock { $0.hasEnded = true }
         answerSyncs()
     }
 
     /// The flush that `sync()` in its async form asks for; nil: done.
     func flush(upTo target: UInt64) async -> LogError? {
         await withCheckedContinuation { continuation in
-            state.withLock { $0.waitingSyncs.append((target, continuation)) }
-            thread.ring()
+            let hasEnded = state.withLock { state in
+                state.waitingSyncs.append((target, continuation))
+                return state.hasEnded
+            }
+            // A close is under way, and nobody else would answer any more.
+            if hasEnded { answerSyncs() } else { thread.ring() }
         }
     }
 
