@@ -11,6 +11,8 @@ struct Recovery {
     /// The end of the log that it comes to: what the control block starts with.
     private(set) var slot = mlog_append_slot()
     private(set) var endsWithMark = false
+    /// How many sequences the lost frames of the segment that holds the end took.
+    private(set) var lostCount: UInt64 = 0
 
     init(_ log: LogPlace) {
         self.log = log
@@ -31,6 +33,7 @@ struct Recovery {
         if mistrustsCache { for base in survey.walked { try copyOutOfCache(base, survey) } }
         slot = survey.slot
         endsWithMark = survey.walk.endsWithMark
+        lostCount = survey.nextSequence &- survey.baseSequence &- survey.walk.recordCount
         if case .sealed = survey.ending { try makeSuccessor(survey) }
         try flush(survey)
         report.endPosition = slot.tail
@@ -108,6 +111,7 @@ struct Recovery {
             smallest_timestamp: .max,
             largest_timestamp: .min
         )
+        lostCount = 0
         endsWithMark = false
     }
 

@@ -108,6 +108,14 @@ internal import _CMappedLog
                 switch frame.kind {
                 case .record: return frame.word
                 case .end: if try !followEnd(frame) { return nil }
+                case .lost where UInt64(bitPattern: frame.timestamp) < sequence:
+                    guard position < (try reader.knownDurable()) else { return nil }
+                    throw .damaged(
+                        segment.file.path,
+                        position,
+                        expected: "a lost frame whose next sequence is at least \(sequence)",
+                        found: "\(frame.timestamp)"
+                    )
                 case .lost: try passLost(frame)
                 default: offset = frame.end
                 }
