@@ -67,7 +67,7 @@ struct LogVerdict {
                 positions: isNeeded ? whole(row) : nil,
                 sequences: sequences(ofGone: index),
                 expected: error.expected ?? "a segment",
-                found: error.found ?? error.description
+                found: error.errno.map { "\($0)" } ?? error.found ?? error.description
             )
         case .frames(let segment, let fault):
             if let fault {
@@ -317,7 +317,7 @@ struct LogVerdict {
                     kind,
                     error.file ?? check.place.medium.path,
                     expected: error.expected ?? "a named tailer",
-                    found: error.found ?? error.description
+                    found: error.errno.map { "\($0)" } ?? error.found ?? error.description
                 )
             }
         }
@@ -335,7 +335,7 @@ struct LogVerdict {
             row.file,
             position: row.base + SegmentGeometry.dataStart,
             expected: error.expected ?? "a segment",
-            found: error.found ?? error.description
+            found: error.errno.map { "\($0)" } ?? error.found ?? error.description
         )
     }
 

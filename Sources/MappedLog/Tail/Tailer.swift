@@ -138,7 +138,7 @@ public struct Tailer: ~Copyable {
             offset: cursor.offset,
             word: cursor.segment.word(at: cursor.offset).rawValue,
             epoch: cursor.reader.epoch,
-            durable: visibility == .durable ? visibleEnd : nil
+            durable: visibility == .durable ? max(visibleEnd, cursor.position) : nil
         )
     }
 
