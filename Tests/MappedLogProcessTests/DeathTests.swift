@@ -177,7 +177,6 @@ extension ProcessTests {
             gaps.sort()
             print(
                 "from a writer's death to the next append: median \(gaps[gaps.count / 2]) ms, "
-                    + ""
                     + "largest \(gaps[gaps.count - 1]) ms, \(gaps.filter { $0 < 1 }.count) of \(gaps.count) below 1 ms"
             )
             #expect(gaps[gaps.count / 2] < 20)
