@@ -107,7 +107,7 @@ extension Log {
     }
 
     private func lockedTailerFile(_ name: String, create: Bool) throws(LogError) -> NamedTailerFile {
-        let file = try NamedTailerFile(name, in: reader.log, create: create, writable: true)
+        let file = try NamedTailerFile(name, in: checkedReader().log, create: create, writable: true)
         guard try file.tryLock() else {
             throw LogError(
                 .tailerInUse,

@@ -114,6 +114,8 @@ extension LogError.Code {
     public static let networkFileSystem = Self(rawValue: "networkFileSystem")
     /// Another process is recovering the log, and took too long.
     public static let recovering = Self(rawValue: "recovering")
+    /// Writers have the log open, and what was asked for needs it closed.
+    public static let writersAlive = Self(rawValue: "writersAlive")
     /// Used in a forked child.
     public static let forked = Self(rawValue: "forked")
     /// The log's writers live in another pid namespace.
@@ -166,6 +168,7 @@ extension LogError.Code {
         case .permissionDenied: "permission denied"
         case .networkFileSystem: "network file system"
         case .recovering: "the log is being recovered or opened by another process"
+        case .writersAlive: "the log is open for writing"
         case .forked: "used in a forked child"
         case .foreignPidNamespace: "the log's writers are in another pid namespace"
         case .foreignControl: "the log's writers use another lock layout"

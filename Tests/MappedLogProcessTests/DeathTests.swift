@@ -33,11 +33,21 @@ extension ProcessTests {
             Storm(name: "flushed every 10 ms", deaths: 100, durability: "interval"),
             Storm(name: "every append flushed", deaths: 100, durability: "everyAppend"),
             Storm(
-                name: "rolls dominate", deaths: 100, durability: "never", mix: "plain", segmentSize: 65536,
-                largest: 16_000),
+                name: "rolls dominate",
+                deaths: 100,
+                durability: "never",
+                mix: "plain",
+                segmentSize: 65536,
+                largest: 16_000
+            ),
             Storm(
-                name: "batches dominate", deaths: 100, durability: "never", mix: "batch", segmentSize: 65536,
-                longestBatch: 100),
+                name: "batches dominate",
+                deaths: 100,
+                durability: "never",
+                mix: "batch",
+                segmentSize: 65536,
+                longestBatch: 100
+            ),
         ])
         func `writers killed every few milliseconds lose no acknowledged record and stop nobody`(
             _ storm: Storm
@@ -64,7 +74,10 @@ extension ProcessTests {
                     #expect(victim.process.kill() == .killed(SIGKILL), "\(victim.process.lastLine)")
                 }
                 victims[place] = try scene.appender(
-                    UInt32(10 + 10 * place), threads: 2, storm.arguments + ["--pace", "5000"])
+                    UInt32(10 + 10 * place),
+                    threads: 2,
+                    storm.arguments + ["--pace", "5000"]
+                )
             }
             for victim in victims { victim?.process.kill() }
             scene.board[.stop] = 1
@@ -83,7 +96,8 @@ extension ProcessTests {
             scene.check(reports[1])
             print(
                 "\(storm.name): \(storm.deaths) deaths, \(verdict.acknowledged) records acknowledged, "
-                    + "\(verdict.unacknowledged) there without")
+                    + "\(verdict.unacknowledged) there without"
+            )
         }
 
         @Test(arguments: ["never", "interval", "everyAppend"])
@@ -160,7 +174,8 @@ extension ProcessTests {
             gaps.sort()
             print(
                 "from a writer's death to the next append: median \(gaps[gaps.count / 2]) ms, "
-                    + "largest \(gaps[gaps.count - 1]) ms of \(gaps.count)")
+                    + "largest \(gaps[gaps.count - 1]) ms of \(gaps.count)"
+            )
             #expect(gaps[gaps.count / 2] < 20)
             #expect(gaps[gaps.count - 1] < 1000)
             let log = try Log.open(at: scene.log)

@@ -33,7 +33,9 @@ extension ProcessTests {
             let scene = try Scene(nil)
             let appenders = try (0..<8).map {
                 try scene.appender(
-                    $0, ["--create", "65536", "--rounds", "5", "--count", "40", "--durability", "interval"])
+                    $0,
+                    ["--create", "65536", "--rounds", "5", "--count", "40", "--durability", "interval"]
+                )
             }
             for appender in appenders { #expect(try appender.process.wait(upTo: 60) == .exited(0)) }
             let tailer = try scene.tailer(["--read-only"])

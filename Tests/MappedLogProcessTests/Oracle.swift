@@ -25,18 +25,25 @@ extension Scene {
             check(writer, runs, incarnations, &verdict, sourceLocation)
         }
         #expect(
-            verdict.acknowledged + verdict.unacknowledged == report.records, "records in all",
-            sourceLocation: sourceLocation)
+            verdict.acknowledged + verdict.unacknowledged == report.records,
+            "records in all",
+            sourceLocation: sourceLocation
+        )
         return verdict
     }
 
     private func check(
-        _ writer: UInt32, _ runs: [TailReport.Run], _ incarnations: [Int], _ verdict: inout Verdict,
+        _ writer: UInt32,
+        _ runs: [TailReport.Run],
+        _ incarnations: [Int],
+        _ verdict: inout Verdict,
         _ sourceLocation: SourceLocation
     ) {
         for (run, next) in zip(runs, runs.dropFirst()) where next.first < run.end {
             Issue.record(
-                "writer \(writer): \(next.first) comes behind \(run.end - 1)", sourceLocation: sourceLocation)
+                "writer \(writer): \(next.first) comes behind \(run.end - 1)",
+                sourceLocation: sourceLocation
+            )
         }
         // What is missing: from the end of each run to the next one's start.
         let end = incarnations.map { board[$0, .begun] }.max() ?? 0
@@ -58,7 +65,8 @@ extension Scene {
             for gap in missing where gap.overlaps(acknowledged) {
                 Issue.record(
                     "writer \(writer): \(gap) is missing, though \(acknowledged) was acknowledged",
-                    sourceLocation: sourceLocation)
+                    sourceLocation: sourceLocation
+                )
             }
             let gone = missing.filter { $0.overlaps(underWay) }.reduce(0) { $0 + $1.clamped(to: underWay).count }
             if gone == 0 {
@@ -66,7 +74,8 @@ extension Scene {
             } else if gone != underWay.count {
                 Issue.record(
                     "writer \(writer): \(gone) records of the batch \(underWay) are missing",
-                    sourceLocation: sourceLocation)
+                    sourceLocation: sourceLocation
+                )
             }
         }
     }

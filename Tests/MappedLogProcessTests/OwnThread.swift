@@ -15,7 +15,9 @@ struct OwnThread: TestTrait, SuiteTrait, TestScoping {
     }
 
     func provideScope(
-        for test: Test, testCase: Test.Case?, performing function: @concurrent @Sendable () async throws -> Void
+        for test: Test,
+        testCase: Test.Case?,
+        performing function: @concurrent @Sendable () async throws -> Void
     ) async throws {
         try await withTaskExecutorPreference(Executor()) { try await function() }
     }

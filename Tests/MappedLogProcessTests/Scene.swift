@@ -16,7 +16,7 @@ final class Scene {
     /// The incarnations of each writer thread, in order.
     private(set) var entries: [UInt32: [Int]] = [:]
 
-    /// - Parameter options: With which the log is created; nil: not yet.
+    // With `options` the log is created; nil: not yet.
     init(_ options: LogOptions? = LogOptions(durability: .never)) throws {
         var template = Array((NSTemporaryDirectory() + "/mapped-log-XXXXXX").utf8CString)
         guard unsafe mkdtemp(&template) != nil else { throw Errno(rawValue: errno) }
@@ -63,7 +63,10 @@ final class Scene {
 
     /// Starts an appender; its threads are the writers `writer`, `writer + 1` and so on.
     func appender(
-        _ writer: UInt32, threads: Int = 1, _ arguments: [String] = [], through wrapper: [String] = []
+        _ writer: UInt32,
+        threads: Int = 1,
+        _ arguments: [String] = [],
+        through wrapper: [String] = []
     ) throws -> Appender {
         let first = nextEntry
         for number in 0..<threads { _ = entry(for: writer + UInt32(number)) }
@@ -88,7 +91,8 @@ final class Scene {
     func finish(_ tailers: [TailerProcess], records: UInt64, within seconds: Double = 120) throws -> [TailReport] {
         board[.target] = records
         return try tailers.map { tailer in
-            try #require(try tailer.process.wait(upTo: seconds) == .exited(0), "the tailer failed: \(tailer.process.lastLine)")
+            let exit = try tailer.process.wait(upTo: seconds)
+            try #require(exit == .exited(0), "the tailer failed: \(tailer.process.lastLine)")
             let data = try Data(contentsOf: URL(fileURLWithPath: tailer.report.string))
             return try JSONDecoder().decode(TailReport.self, from: data)
         }

@@ -48,7 +48,11 @@ import _CTestSupport
     /// Opens the board, and makes it if it isn't there.
     public init(_ path: FilePath) throws {
         let file = try FileDescriptor.open(
-            path, .readWrite, options: [.create, .closeOnExec], permissions: .ownerReadWrite)
+            path,
+            .readWrite,
+            options: [.create, .closeOnExec],
+            permissions: .ownerReadWrite
+        )
         defer { try? file.close() }
         guard ftruncate(file.rawValue, Self.byteCount) == 0 else { throw Errno(rawValue: errno) }
         let mapped = unsafe mmap(nil, Self.byteCount, PROT_READ | PROT_WRITE, MAP_SHARED, file.rawValue, 0)
@@ -60,11 +64,13 @@ import _CTestSupport
         unsafe munmap(words, Self.byteCount)
     }
 
+    /// One of the words in front of the entries.
     public subscript(word: Word) -> UInt64 {
         get { unsafe test_load(words + word.rawValue) }
         set { unsafe test_store(words + word.rawValue, newValue) }
     }
 
+    /// A field of an entry.
     public subscript(entry: Int, field: Field) -> UInt64 {
         get { unsafe test_load(address(entry, field)) }
         set { unsafe test_store(address(entry, field), newValue) }

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import SystemPackage
 import _CTestSupport
@@ -29,13 +30,14 @@ public final class ChildProcess {
     /// Starts a program.
     ///
     /// - Parameter arguments: The path of the program, and its arguments.
+    /// - Throws: `Errno`, where it can't be started.
     public init(_ arguments: [String]) throws {
         name = arguments.joined(separator: " ")
         var ends: [CInt] = [0, 0]
         guard unsafe test_pipe(&ends) == 0 else { throw Errno(rawValue: errno) }
         output = FileDescriptor(rawValue: ends[0])
         let pointers = unsafe arguments.map { unsafe strdup($0) } + [nil]
-        defer { for unsafe pointer in unsafe pointers { unsafe free(pointer) } }
+        defer { unsafe pointers.forEach { unsafe free($0) } }
         id = unsafe test_spawn(arguments[0], pointers, ends[1])
         close(ends[1])
         guard id > 0 else {
@@ -68,6 +70,22 @@ public final class ChildProcess {
 
     /// Whether the process has ended.
     public var hasEnded: Bool { exit != nil || test_wait_readable(handle.rawValue, 0) != 0 }
+
+    /// The state of the process's first thread, as in proc(5): `S` asleep, `T` stopped, `R` running.
+    public var state: Character { Self.state(of: "/proc/\(id)/stat") }
+
+    /// The states of all its threads.
+    public var threadStates: [Character] {
+        let tasks = (try? FileManager.default.contentsOfDirectory(atPath: "/proc/\(id)/task")) ?? []
+        return tasks.map { Self.state(of: "/proc/\(id)/task/\($0)/stat") }
+    }
+
+    private static func state(of path: String) -> Character {
+        guard let text = try? String(contentsOf: URL(fileURLWithPath: path), encoding: .utf8),
+            let name = text.lastIndex(of: ")")
+        else { return "?" }
+        return text[name...].dropFirst(2).first ?? "?"
+    }
 
     /// Waits for the process's end.
     ///

@@ -20,7 +20,9 @@ public struct TailReport: Codable, Sendable, Equatable {
     public var nextSequence: UInt64 = 0
     /// Of writer, counter, sequence and position of each record, in order.
     public var digest: UInt64 = 0
-    /// By writer, in the order of the log. More than one run: counters are missing, repeated or out of order.
+    /// By writer, in the order of the log.
+    ///
+    /// More than one run: counters are missing, repeated or out of order.
     public var runs: [UInt32: [Run]] = [:]
     /// What no log may show, in words; the first few.
     public var problems: [String] = []

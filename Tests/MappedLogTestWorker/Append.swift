@@ -83,7 +83,7 @@ private struct AppendingThread: Sendable {
             board[entry, .begun] = counter + count
             do throws(LogError) {
                 unsafe try append(counter, count, buffer)
-            } catch where error.code == .writerStalled {
+            } catch  where error.code == .writerStalled {
                 board[entry, .stalls] += 1
                 continue
             }
@@ -117,7 +117,9 @@ private struct AppendingThread: Sendable {
     }
 
     private func append(
-        _ counter: UInt64, _ count: UInt64, _ buffer: UnsafeMutableRawBufferPointer
+        _ counter: UInt64,
+        _ count: UInt64,
+        _ buffer: UnsafeMutableRawBufferPointer
     ) throws(LogError) {
         if count > 1 {
             let payloads = (0..<count).map { number in

@@ -4,7 +4,7 @@ import MappedLog
 import MappedLogTestSupport
 import _CTestSupport
 
-/// Opens a log, forks, and tries every call in the child. Says which of them did not throw `forked`.
+/// Opens a log, forks, tries every call in the child, and says which of them did not throw `forked`.
 struct Fork: ParsableCommand {
     @OptionGroup var place: Place
     @OptionGroup var opening: Opening
@@ -38,6 +38,10 @@ struct Fork: ParsableCommand {
             check("previous") { _ = try tailer.previous() }
             check("wait") { _ = try tailer.wait(upTo: .milliseconds(1)) }
             check("seek") { try tailer.seek(to: .first) }
+            check("a named tailer") { _ = try log.tailer(named: "audit") }
+            check("namedTailers") { _ = try log.namedTailers() }
+            check("resetNamedTailer") { try log.resetNamedTailer("audit", to: .first) }
+            check("removeNamedTailer") { try log.removeNamedTailer("audit") }
             check("close") { try log.close() }
             say("child \(wrong.isEmpty ? "refused" : wrong.joined(separator: "; "))")
             _exit(0)

@@ -66,7 +66,10 @@ private struct Reading {
         guard isWhole, writer < 4096 else {
             return problem("the payload of sequence \(sequence) at \(position) is not what was appended")
         }
-        report.digest = test_digest(test_digest(report.digest, UInt64(writer) << 48 ^ counter), sequence ^ position << 20)
+        report.digest = test_digest(
+            test_digest(report.digest, UInt64(writer) << 48 ^ counter),
+            sequence ^ position << 20
+        )
         if running[Int(writer)]?.end == counter {
             running[Int(writer)]?.end = counter + 1
         } else {

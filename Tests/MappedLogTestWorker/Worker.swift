@@ -5,7 +5,7 @@ import MappedLogTestSupport
 import SystemPackage
 import _CTestSupport
 
-/// The process at the other end of the tests with several processes. Each role is a subcommand.
+/// The process at the other end of the tests with several processes: each role is a subcommand.
 @main
 struct Worker: ParsableCommand {
     static let configuration = CommandConfiguration(

@@ -14,7 +14,8 @@ internal import _CMappedLog
     let clock: LogClock
     private let forkGuard: ForkGuard
     private let waiters: Waiters
-    private let housekeepingBell: BackgroundThread
+    private let preparer: BackgroundThread
+    private let housekeeper: BackgroundThread
     /// What this process knows of the active segment; only under the append lock.
     nonisolated(unsafe) let active: UnsafeMutablePointer<ActiveSegment>
     /// 1: no more appends.
@@ -29,7 +30,7 @@ internal import _CMappedLog
         static let noBase = UInt64(1) << 63
         nonisolated(unsafe) var start = unsafe UnsafeMutableRawPointer(bitPattern: 8)!
         var seed: UInt32 = 0
-        /// The offset in the segment at which the housekeeper is to populate more.
+        /// The offset in the segment behind which the preparer is to populate more.
         var bellOffset: UInt64 = 0
     }
 
@@ -50,7 +51,8 @@ internal import _CMappedLog
         control: ControlBlock,
         waiters: Waiters,
         segments: WritableSegments,
-        bell: BackgroundThread,
+        preparer: BackgroundThread,
+        housekeeper: BackgroundThread,
         options: OpenOptions
     ) throws(LogError) {
         self.control = control
@@ -60,7 +62,8 @@ internal import _CMappedLog
         mutex = control.appendMutex(timeout: options.stallTimeout)
         clock = options.clock
         forkGuard = try ForkGuard()
-        housekeepingBell = bell
+        self.preparer = preparer
+        self.housekeeper = housekeeper
         unsafe active = .allocate(capacity: 1)
         unsafe active.initialize(to: ActiveSegment())
         unsafe flags = .allocate(capacity: 1)
@@ -265,16 +268,17 @@ internal import _CMappedLog
         if isDue { unsafe active.pointee.bellOffset = .max }
         mutex.unlock()
         waiters.wake(.committed)
-        if isDue || (unsafe flags.pointee.wantsBell) != 0 { ringHousekeeper() }
+        if isDue { preparer.ring() }
+        if unsafe flags.pointee.wantsBell != 0 { ringHousekeeper() }
     }
 
     @inline(never)
     private func ringHousekeeper() {
         unsafe flags.pointee.wantsBell = 0
-        housekeepingBell.ring()
+        housekeeper.ring()
     }
 
-    // MARK: With the housekeeper
+    // MARK: With the background threads
 
     /// From now on the next append rings the bell.
     ///

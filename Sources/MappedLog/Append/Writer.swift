@@ -14,6 +14,7 @@ final class Writer: Sendable {
     private let lock: WriterLock
     private let flusher: Flusher
     private let housekeeper: Housekeeper
+    private let preparer: Preparer
     private let durability: Durability
     private let recoveryTimeout: Duration
     private let isClosed = Mutex(false)
@@ -46,12 +47,14 @@ final class Writer: Sendable {
             durability = try place.medium.readSettings().durability
         }
         let segments = WritableSegments(place)
-        let thread = BackgroundThread()
+        let preparing = BackgroundThread()
+        let housekeeping = BackgroundThread()
         appender = try Appender(
             control: control,
             waiters: waiters,
             segments: segments,
-            bell: thread,
+            preparer: preparing,
+            housekeeper: housekeeping,
             options: options
         )
         if let failure = appender.writingFailure() { throw failure }
@@ -62,7 +65,15 @@ final class Writer: Sendable {
             appender: appender,
             flusher: flusher,
             durability: durability,
-            thread: thread
+            thread: housekeeping
+        )
+        preparer = Preparer(
+            control: control,
+            segments: segments,
+            appender: appender,
+            durability: durability,
+            thread: preparing,
+            housekeeper: housekeeping
         )
         self.control = control
         self.waiters = waiters
@@ -74,6 +85,10 @@ final class Writer: Sendable {
         // The descriptor of the active segment, before the first append.
         _ = try segments.segment(place.geometry.base(of: control.currentSlot().tail))
         try housekeeper.start()
+        do throws(LogError) { try preparer.start() } catch {
+            housekeeper.end()
+            throw error
+        }
     }
 
     /// The gate, on the file that still has the lock's name.
@@ -161,6 +176,7 @@ final class Writer: Sendable {
             return isClosed
         }
         if wasClosed { return }
+        preparer.end()
         housekeeper.end()
         defer {
             appender.closeAndDrain()

@@ -1,10 +1,9 @@
-internal import SystemPackage
 internal import Synchronization
+internal import SystemPackage
 internal import _CMappedLog
 
-/// The background thread of a process that may write: prepares and populates ahead of the tail, flushes what the
-/// policy and sealed segments ask for, and leaves a mark when the log falls idle. It never stores into a published
-/// segment but through an append.
+/// The background thread of a process that may write which flushes what the policy and sealed segments ask for, answers
+/// `sync()` in its async form, and leaves a mark when the log falls idle.
 final class Housekeeper: Sendable {
     private let control: ControlBlock
     private let segments: WritableSegments
@@ -15,21 +14,20 @@ final class Housekeeper: Sendable {
     private let state = Mutex(State())
 
     private struct State {
-        /// How far this process has populated the active segment: base and offset.
-        var populatedBase = UInt64.max
-        var populatedEnd: UInt64 = 0
         var idleTail: UInt64?
         var hasEnded = false
         var waitingSyncs: [(target: UInt64, CheckedContinuation<LogError?, Never>)] = []
     }
 
-    /// How far ahead of the tail pages are populated, in bytes.
-    static let window: UInt64 = 4 << 20
     private static let idlePause = Duration.seconds(1)
 
     init(
-        control: ControlBlock, segments: WritableSegments, appender: Appender, flusher: Flusher,
-        durability: Durability, thread: BackgroundThread
+        control: ControlBlock,
+        segments: WritableSegments,
+        appender: Appender,
+        flusher: Flusher,
+        durability: Durability,
+        thread: BackgroundThread
     ) {
         self.control = control
         self.segments = segments
@@ -54,11 +52,10 @@ final class Housekeeper: Sendable {
     func flush(upTo target: UInt64) async -> LogError? {
         await withCheckedContinuation { continuation in
             let hasEnded = state.withLock { state in
-                state.waitingSyncs.append((target, continuation))
+                if !state.hasEnded { state.waitingSyncs.append((target, continuation)) }
                 return state.hasEnded
             }
-            // A close is under way, and nobody else would answer any more.
-            if hasEnded { answerSyncs() } else { thread.ring() }
+            if hasEnded { continuation.resume(returning: .closed) } else { thread.ring() }
         }
     }
 
@@ -69,36 +66,12 @@ final class Housekeeper: Sendable {
         answerSyncs()
         guard appender.writingFailure() == nil else { return Self.idlePause }
         let tail = control.currentSlot().tail
-        try? prepare(tail)
         try? flusher.flushSealed()
         if case .interval(let interval) = durability {
             if control.durable.load() < tail { try? flusher.flush(upTo: tail) }
             if control.durable.load() < control.currentSlot().tail { return interval }
         }
         return rest(tail)
-    }
-
-    /// The next segment, and the pages ahead of the tail, so that no append has to fault.
-    private func prepare(_ tail: UInt64) throws(LogError) {
-        let geometry = segments.log.geometry
-        let base = geometry.base(of: tail)
-        _ = try segments.prepared(base + geometry.segmentSize)
-        // A page populated for writing is dirty: where every append is flushed, the flush would write it.
-        if durability == .everyAppend { return try appender.setBell(base: base, offset: .max) }
-        let segment = try segments.segment(base)
-        let offset = tail - base
-        let from = state.withLock { state -> UInt64 in
-            if state.populatedBase != base { (state.populatedBase, state.populatedEnd) = (base, offset) }
-            return max(state.populatedEnd, offset)
-        }
-        let end = min(offset + Self.window, geometry.dataEnd)
-        if end > from { segment.mapping.populateForWriting(from: Int(from), byteCount: Int(end - from)) }
-        state.withLock { $0.populatedEnd = max(from, end) }
-        if end == geometry.dataEnd {
-            let next = try segments.segment(base + geometry.segmentSize)
-            next.mapping.populateForWriting(from: 0, byteCount: Int(min(Self.window, geometry.dataEnd)))
-        }
-        try appender.setBell(base: base, offset: end == geometry.dataEnd ? .max : end - Self.window / 2)
     }
 
     /// Nothing to do until the next append. After a second of rest a mark is due, so that the last

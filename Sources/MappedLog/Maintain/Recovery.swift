@@ -53,19 +53,9 @@ struct Recovery {
         report.cutBytes = UInt64(torn.count)
         report.kept.append(try log.medium.setAside(scanner.file, torn, position: survey.end).string)
         // The word at the cut goes first: a recovery that starts over must cut here again.
-        try Self.zero(scanner.file, torn.lowerBound..<torn.lowerBound + 8)
+        try scanner.file.zero(torn.lowerBound..<torn.lowerBound + 8)
         try scanner.file.flushData()
-        try Self.zero(scanner.file, torn)
-    }
-
-    private static func zero(_ file: OpenFile, _ range: Range<UInt64>) throws(LogError) {
-        let zeros = [UInt8](repeating: 0, count: 1 << 20)
-        var offset = range.lowerBound
-        while offset < range.upperBound {
-            let count = Int(min(UInt64(zeros.count), range.upperBound - offset))
-            try file.write(zeros, count: count, at: offset)
-            offset += UInt64(count)
-        }
+        try scanner.file.zero(torn)
     }
 
     /// Segments behind the cut, last to first: what holds data is set aside; what doesn't stays prepared.
@@ -77,7 +67,7 @@ struct Recovery {
             if try scanner.firstNonZero(in: data) != nil {
                 report.kept.append(try log.medium.setAsideSegment(base).string)
             } else if try scanner.seal() != nil {
-                try Self.zero(scanner.file, SealLine.range)
+                try scanner.file.zero(SealLine.range)
                 report.rewrittenSeals += 1
             }
         }
@@ -89,35 +79,9 @@ struct Recovery {
     private mutating func mend(_ base: UInt64, _ survey: LogSurvey) throws(LogError) {
         let scanner = try log.scanner(base, writable: true)
         let sequence = try scanner.activation()?.baseSequence ?? survey.baseSequence
-        var entries: [UInt64: IndexEntry] = [:]
-        let walk = try scanner.walk(from: SegmentGeometry.dataStart, sequence: sequence) {
-            frame, walk throws(LogError) in
-            let block = frame.offset / SegmentGeometry.blockSize
-            if entries[block] == nil {
-                entries[block] = IndexEntry(
-                    offset: frame.offset, sequence: walk.sequence, largestTimestampBefore: walk.largestTimestamp)
-            }
-        }
-        for block in 0..<log.geometry.blockCount {
-            let (isAbsent, found) = try scanner.indexEntry(block: block)
-            let wanted = entries[block]
-            // An entry that an `end` frame alone would have had is not kept: the frames say nothing of it.
-            if wanted == found && (wanted != nil || isAbsent) { continue }
-            let raw = wanted?.encoded(for: scanner.header) ?? mlog_index_entry()
-            try scanner.file.write(raw, at: log.geometry.entryOffset(block: block))
-            report.rebuiltIndexEntries += 1
-        }
-        var seal: SealLine?
-        if case .end(let frame) = walk.stop {
-            seal = SealLine(
-                endOffset: frame.offset, recordCount: walk.recordCount, smallestTimestamp: walk.smallestTimestamp,
-                largestTimestamp: walk.largestTimestamp)
-        }
-        if try scanner.seal() != seal {
-            let raw = seal?.encoded(for: scanner.header) ?? mlog_seal()
-            try scanner.file.write(raw, at: UInt64(MLOG_SEAL_OFFSET))
-            report.rewrittenSeals += 1
-        }
+        let (entries, seals) = try scanner.mendIndexAndSeal(sequence: sequence)
+        report.rebuiltIndexEntries += entries
+        report.rewrittenSeals += seals
     }
 
     // MARK: Segments

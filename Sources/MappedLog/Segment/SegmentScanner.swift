@@ -11,12 +11,17 @@ internal import _CMappedLog
     private let window: UnsafeMutableRawBufferPointer
     private let windowSize = 1 << 20
     private var windowRange: Range<UInt64> = 0..<0
+    /// What can't be read counts as zeros, and is noted in `unreadable`; so does what the file is too short for.
+    private let toleratesBadSectors: Bool
+    /// Offsets that the disk could not read so far, in the order in which they were met.
+    private(set) var unreadable: [Range<UInt64>] = []
 
     var base: UInt64 { header.base }
     var geometry: SegmentGeometry { header.geometry }
 
-    init(_ file: OpenFile, header: SegmentHeader) {
+    init(_ file: OpenFile, header: SegmentHeader, toleratesBadSectors: Bool = false) {
         self.file = file
+        self.toleratesBadSectors = toleratesBadSectors
         self.header = header
         seed = header.seed.state
         unsafe window = .allocate(byteCount: windowSize, alignment: 4096)
@@ -68,7 +73,7 @@ internal import _CMappedLog
             windowRange = 0..<0
             let wanted = unsafe UnsafeMutableRawBufferPointer(
                 rebasing: window[..<min(windowSize, Int(max(geometry.segmentSize, end) - offset))])
-            let read = try unsafe file.read(into: wanted, at: offset)
+            let read = try unsafe fill(wanted, from: offset)
             windowRange = offset..<(offset + UInt64(read))
         }
         guard end <= windowRange.upperBound else {
@@ -79,6 +84,14 @@ internal import _CMappedLog
         }
         let from = Int(offset - windowRange.lowerBound)
         return unsafe UnsafeRawBufferPointer(rebasing: window[from..<(from + count)])
+    }
+
+    private func fill(_ wanted: UnsafeMutableRawBufferPointer, from offset: UInt64) throws(LogError) -> Int {
+        guard toleratesBadSectors else { return try unsafe file.read(into: wanted, at: offset) }
+        let (count, failed) = unsafe file.readWhatCanBeRead(into: wanted, at: offset)
+        for range in failed where !unreadable.contains(range) { unreadable.append(range) }
+        if count < wanted.count { unsafe UnsafeMutableRawBufferPointer(rebasing: wanted[count...]).initializeMemory(as: UInt8.self, repeating: 0) }
+        return wanted.count
     }
 
     // MARK: Header lines and index
@@ -139,7 +152,7 @@ internal import _CMappedLog
         // Each candidate costs the checksum of the length it claims; honest data claims little.
         var budget = 16 * max(geometry.segmentSize, 1 << 20)
         var offset = (start + 7) & ~7
-        while let found = try firstNonZero(in: offset..<geometry.dataEnd) {
+        while offset < geometry.dataEnd, let found = try firstNonZero(in: offset..<geometry.dataEnd) {
             offset = found & ~7
             let count = min(windowSize, Int(geometry.dataEnd - offset)) & ~7
             let piece = try unsafe bytes(at: offset, count: count)

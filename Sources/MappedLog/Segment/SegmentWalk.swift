@@ -147,6 +147,7 @@ extension SegmentScanner {
             switch try frame(at: offset) {
             case .frame(let frame), .unsupported(let frame, _):
                 if let stated = frame.statedDurable(base: base) { largest = max(largest ?? 0, stated) }
+                if frame.kind == .end && frame.word.length == 0 { return largest }
                 offset = frame.end
             case .empty, .bad:
                 guard let next = try nextFrame(from: offset + 8) else { return largest }

@@ -241,6 +241,13 @@ internal import _CMappedLog
         return note.slot
     }
 
+    /// Takes the note back.
+    ///
+    /// Only under the exclusive writer lock.
+    func clearCleanClose() {
+        unsafe control.pointee.note = mlog_close_note()
+    }
+
     func namesItself(_ log: LogID) -> Bool {
         let found = unsafe (control.pointee.device, control.pointee.inode, control.pointee.magic)
         let isSameLog = unsafe log.bytes.elementsEqual(bytes(of: \.log_id))

@@ -171,7 +171,8 @@ struct FileMedium: Medium {
             let piece = unsafe UnsafeMutableRawBufferPointer(
                 rebasing: buffer[..<Int(min(UInt64(buffer.count), range.upperBound - offset))]
             )
-            let count = try unsafe source.read(into: piece, at: offset)
+            // What is set aside may be what the disk can't read.
+            let (count, _) = unsafe source.readWhatCanBeRead(into: piece, at: offset)
             if count == 0 { return }
             try unsafe target.write(
                 UnsafeRawBufferPointer(rebasing: UnsafeRawBufferPointer(piece)[..<count]),
@@ -241,6 +242,10 @@ struct FileMedium: Medium {
             try opened.allocate(16)
         }
         return try WriterLock(opened)
+    }
+
+    func writersAlive() -> WritersAlive? {
+        WritersAlive(lockFile: liveDirectory.appending("lock"))
     }
 
     // MARK: Settings and named tailers

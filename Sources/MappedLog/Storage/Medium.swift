@@ -40,6 +40,8 @@ protocol Medium: Sendable {
     func openControl(writable: Bool) throws(LogError) -> OpenFile?
     func openWaiters() throws(LogError) -> OpenFile?
     func openLock() throws(LogError) -> WriterLock
+    /// Who has the log open for writing; a look, which takes no lock. Nil: not to be found out.
+    func writersAlive() -> WritersAlive?
     /// Removes what killed processes left unpublished. Only as the only writer.
     func removeUnpublished() throws(LogError)
 
@@ -47,6 +49,8 @@ protocol Medium: Sendable {
 
     func readSettings() throws(LogError) -> LogSettings
     func namedTailerNames() throws(LogError) -> [String]
+    /// Puts settings in the place of those that are there.
+    func publishSettings(_ settings: LogSettings) throws(LogError)
     func openNamedTailer(_ name: String, create: Bool, writable: Bool) throws(LogError) -> OpenFile?
     func removeNamedTailer(_ name: String) throws(LogError)
 }

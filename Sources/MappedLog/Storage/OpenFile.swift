@@ -38,6 +38,36 @@ final class OpenFile: Sendable {
         }
     }
 
+    /// Reads page by page where the disk can't read all: a page that it can't read is filled with zeros.
+    ///
+    /// - Returns: How many bytes there are before the end of the file, and which of them could not be read.
+    func readWhatCanBeRead(
+        into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
+    ) -> (count: Int, failed: [Range<UInt64>]) {
+        if let count = try? unsafe read(into: buffer, at: offset) { return (count, []) }
+        var failed: [Range<UInt64>] = []
+        var done = 0
+        while done < buffer.count {
+            let at = offset + UInt64(done)
+            let piece = unsafe UnsafeMutableRawBufferPointer(
+                rebasing: buffer[done..<min(buffer.count, done + 4096 - Int(at % 4096))])
+            if let count = try? unsafe read(into: piece, at: at) {
+                done += count
+                if count < piece.count { return (done, failed) }
+            } else {
+                unsafe piece.initializeMemory(as: UInt8.self, repeating: 0)
+                let range = at..<at + UInt64(piece.count)
+                if let last = failed.last, last.upperBound == at {
+                    failed[failed.count - 1] = last.lowerBound..<range.upperBound
+                } else {
+                    failed.append(range)
+                }
+                done += piece.count
+            }
+        }
+        return (done, failed)
+    }
+
     func write(_ buffer: UnsafeRawBufferPointer, at offset: UInt64) throws(LogError) {
         do throws(Errno) {
             try unsafe SystemCall.write(descriptor, buffer, at: offset)
@@ -70,6 +100,17 @@ final class OpenFile: Sendable {
         defer { unsafe buffer.deallocate() }
         let done = try unsafe read(into: buffer, at: offset)
         return unsafe Array(buffer[..<done])
+    }
+
+    /// Writes zeros.
+    func zero(_ range: Range<UInt64>) throws(LogError) {
+        let zeros = [UInt8](repeating: 0, count: 1 << 20)
+        var offset = range.lowerBound
+        while offset < range.upperBound {
+            let count = Int(min(UInt64(zeros.count), range.upperBound - offset))
+            try write(zeros, count: count, at: offset)
+            offset += UInt64(count)
+        }
     }
 
     /// Reads a layout's value; what lies behind the end of the file is 0.

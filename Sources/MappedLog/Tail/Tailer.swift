@@ -159,7 +159,12 @@ public struct Tailer: ~Copyable {
 
     @inline(never)
     private mutating func findNextWord() throws(LogError) -> FrameWord? {
-        guard let word = try cursor.findRecord() else { return nil }
+        // Read before the frames, so that what becomes durable meanwhile is news to who waits.
+        let durable = visibility == .durable ? try cursor.reader.knownDurable() : .max
+        guard let word = try cursor.findRecord() else {
+            visibleEnd = max(visibleEnd, durable)
+            return nil
+        }
         if cursor.position + word.frameSize <= visibleEnd { return word }
         visibleEnd = try cursor.reader.knownDurable()
         return cursor.position + word.frameSize <= visibleEnd ? word : nil

@@ -1,0 +1,43 @@
+internal import Glibc
+internal import SystemPackage
+internal import _CMappedLog
+
+extension LogPlace {
+    /// Finds a log to be checked: where `options.json` is damaged, by the header of its first good segment.
+    ///
+    /// - Throws: `notFound`, `notALog`, `unsupportedVersion`; `damaged` where no segment tells what log this is.
+    /// - Returns: The log, and what is wrong with `options.json`.
+    static func checking(_ path: FilePath) throws(LogError) -> (LogPlace, LogError?) {
+        do throws(LogError) { _ = try OpenFile(path, O_RDONLY | O_DIRECTORY) } catch where error.isAbsence {
+            let isFile = error.errno == .notDirectory
+            throw LogError(
+                isFile ? .notALog : .notFound, file: path, expected: "a directory",
+                found: isFile ? "something else" : "nothing",
+                advice: "check the path, or make a log with `mlog create`")
+        }
+        do throws(LogError) { return (try LogPlace(reading: path), nil) } catch where error.code == .damaged {
+            let medium = FileMedium(path: path, permissions: LogOptions().permissions)
+            for name in try medium.listSegments() {
+                guard case .raw(let base) = name, let file = try medium.openSegment(base, writable: false),
+                    let header = try? SegmentHeader(reading: file, base: base, of: nil)
+                else { continue }
+                let mode = (try? SystemCall.status(file.descriptor).st_mode) ?? 0o600
+                let found = FileMedium(path: path, permissions: FilePermissions(rawValue: mode & 0o666))
+                return (LogPlace(medium: found, id: header.logID, geometry: header.geometry), error)
+            }
+            throw error
+        }
+    }
+
+    /// The slot of a log with writers; and of one without, where the last of them left it, if that is known.
+    ///
+    /// - Parameter writers: Who has the log open; nil where that can't be found out.
+    func slots(_ writers: WritersAlive?) -> (live: mlog_append_slot?, hint: mlog_append_slot?) {
+        guard let file = try? medium.openControl(writable: false), let system = try? SystemIdentity.current(),
+            let control = try? ControlBlock(file, writable: false), control.namesItself(id)
+        else { return (nil, nil) }
+        let isReady = control.isReady(on: system, for: id)
+        if writers.map({ $0.shared > 0 }) ?? true, isReady { return (control.currentSlot(), nil) }
+        return (nil, control.cleanClose ?? (isReady ? control.currentSlot() : nil))
+    }
+}

@@ -1,0 +1,98 @@
+internal import SystemPackage
+internal import _CMappedLog
+
+/// Puts whole files in the place of segments that are missing, or have a bad header or size.
+struct SegmentReplacement {
+    private let verdict: LogVerdict
+    private var log: LogPlace { verdict.check.place }
+
+    init(_ verdict: LogVerdict) {
+        self.verdict = verdict
+    }
+
+    func run(_ report: inout RepairReport) throws(LogError) {
+        /// Of the first record behind the row just replaced.
+        var sequence: UInt64?
+        var last: Int?
+        for index in verdict.badFiles {
+            let row = verdict.check.rows[index]
+            switch row.state {
+            case .unsupported: continue
+            case .frames(let segment, _): try rewriteHeader(row, segment, &report)
+            case .gone(let error, let hasData):
+                if error.code != .missingSegment {
+                    report.kept.append(try log.medium.setAsideSegment(row.base).string)
+                }
+                let isNeeded = hasData || index + 1 < verdict.check.rows.count || verdict.check.durable > row.base
+                guard isNeeded else { continue }
+                let before = last == index - 1 ? sequence : nil
+                sequence = try makeLost(index, before: before, &report)
+                last = index
+            }
+        }
+        try log.medium.flushDirectory()
+    }
+
+    /// Keeps the frames, which can be read by the salt that still stands in the file.
+    private func rewriteHeader(
+        _ row: LogCheck.Row, _ segment: SegmentCheck, _ report: inout RepairReport
+    ) throws(LogError) {
+        guard let file = try log.medium.openSegment(row.base, writable: false) else {
+            throw log.missing(row.base, durable: nil)
+        }
+        report.kept.append(
+            try log.medium.setAside(file, 0..<file.byteCount, position: row.base).string)
+        let source = SegmentScanner(file, header: segment.header, toleratesBadSectors: true)
+        let size = log.geometry.segmentSize
+        try log.medium.replaceSegment(row.base, byteCount: size) { target throws(LogError) in
+            var offset: UInt64 = 0
+            while offset < size {
+                let count = Int(min(1 << 20, size - offset))
+                try unsafe target.write(source.bytes(at: offset, count: count), at: offset)
+                offset += UInt64(count)
+            }
+            try target.write(segment.header.encoded(), at: 0)
+        }
+    }
+
+    /// A segment of one lost frame; the sequence of the next record behind it.
+    private func makeLost(
+        _ index: Int, before: UInt64?, _ report: inout RepairReport
+    ) throws(LogError) -> UInt64 {
+        let base = verdict.check.rows[index].base
+        let geometry = log.geometry
+        let known = verdict.sequence(behind: index)
+        let row = verdict.check.rows[index]
+        let first = row.expected?.baseSequence ?? before ?? sequenceBefore(index) ?? known ?? 0
+        let next = max(known ?? first, first)
+        let header = SegmentHeader(logID: log.id, geometry: geometry, base: base, salt: .random(in: .min ... .max))
+        let line = ActivationLine(
+            baseSequence: first,
+            largestTimestampBefore: row.expected?.largestTimestampBefore ?? verdict.largestTimestamp(before: index))
+        let start = SegmentGeometry.dataStart
+        let size = SegmentGeometry.frameHeaderSize
+        let end = geometry.dataEnd - size
+        let seal = SealLine(endOffset: end, recordCount: 0, smallestTimestamp: .max, largestTimestamp: .min)
+        let entry = IndexEntry(offset: start, sequence: first, largestTimestampBefore: .min)
+        try log.medium.replaceSegment(base, byteCount: geometry.segmentSize) { target throws(LogError) in
+            try target.write(header.encoded(), at: 0)
+            try target.write(line.encoded(for: header), at: UInt64(MLOG_ACTIVATION_OFFSET))
+            try target.write(seal.encoded(for: header), at: UInt64(MLOG_SEAL_OFFSET))
+            try target.write(
+                header.frameHeader(.lost, at: start, size: end - start, timestamp: Int64(bitPattern: next)), at: start)
+            try target.write(
+                header.frameHeader(.end, at: end, size: size, timestamp: LogClock.precise.read()), at: end)
+            try target.write(entry.encoded(for: header), at: geometry.entryOffset(block: 0))
+        }
+        report.skippedRanges.append(base + start..<base + end)
+        report.skippedRecords += next - first
+        if known == nil { report.unprovedSequences.append(base + start) }
+        return next
+    }
+
+    /// The sequence behind the row before, where its `end` is gone but all runs are known.
+    private func sequenceBefore(_ index: Int) -> UInt64? {
+        if index == 0 { return verdict.check.rows[0].base == 0 ? 0 : nil }
+        return verdict.check.rows[index - 1].check?.runs.last?.sequenceBehind
+    }
+}

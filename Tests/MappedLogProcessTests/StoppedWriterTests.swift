@@ -1,0 +1,87 @@
+import Glibc
+import MappedLog
+import MappedLogTestSupport
+import Testing
+import _CTestSupport
+
+extension ProcessTests {
+    /// A writer that is stopped in the middle of an append, with the lock held.
+    @Suite struct StoppedWriters {
+        @Test(arguments: [SIGCONT, SIGKILL])
+        func `a stopped writer stops appends but no tailer, until it is continued or killed`(_ ending: Int32) throws {
+            let scene = try Scene(LogOptions(segmentSize: 65536, durability: .never))
+            let log = try Log.open(at: scene.log, opening: OpenOptions(stallTimeout: .milliseconds(100)))
+            let ahead: UInt64 = 1000
+            let own = scene.entry(for: 50)
+            for counter in 0..<ahead { try log.append([UInt8].record(writer: 50, counter: counter, byteCount: 100)) }
+            scene.board[own, .begun] = ahead
+            scene.board[own, .acknowledged] = ahead
+
+            let entry = scene.entry(for: 10)
+            let stopped = try scene.worker("append-and-stop", ["--entry", "\(entry)", "--writer", "10"])
+            #expect(try stopped.line(within: 20) == "ready")
+            scene.board[.go] = 1
+            try scene.wait(for: "the stop") { scene.board[.signal] == 1 && stopped.state == "T" }
+
+            // Reading goes on: who was there, and who comes now.
+            let tailers = try [scene.tailer(), scene.tailer(["--read-only"])]
+            try scene.wait(for: "all that is committed") {
+                tailers.allSatisfy { scene.board[$0.entry, .read] == ahead }
+            }
+            #expect(try log.nextSequence == ahead)
+            // Appending doesn't.
+            #expect(throws: LogError.self) { try log.append([1]) }
+            do throws(LogError) {
+                try log.append([1])
+                Issue.record("an append while another writer is in the middle of one")
+            } catch { #expect(error.code == .writerStalled, "\(error)") }
+            let appender = try scene.appender(0, threads: 2, ["--stall-milliseconds", "50", "--mix", "mixed"])
+            #expect(try appender.process.line(within: 20) == "ready")
+            try scene.wait(for: "stalls") { appender.entries.allSatisfy { scene.board[$0, .stalls] > 1 } }
+            #expect(scene.acknowledged(appender) == 0)
+
+            let time = test_now_ns()
+            stopped.send(ending)
+            try scene.wait(for: "the others' appends") { scene.acknowledged(appender) > 100 }
+            print("appends go on \(Double(test_now_ns() - time) / 1e6) ms after signal \(ending)")
+            #expect(try stopped.wait(upTo: 20) == (ending == SIGCONT ? .exited(0) : .killed(SIGKILL)))
+            let last = [UInt8].record(writer: 50, counter: ahead, byteCount: 100)
+            scene.board[own, .begun] = ahead + 1
+            try log.append(last)
+            scene.board[own, .acknowledged] = ahead + 1
+            scene.board[.stop] = 1
+            #expect(try appender.process.wait(upTo: 20) == .exited(0))
+
+            let records = try log.nextSequence
+            let reports = try scene.finish(tailers, records: records)
+            #expect(reports[0] == reports[1])
+            scene.check(reports[0])
+            #expect((reports[0].runs[10] ?? []).count == (ending == SIGCONT ? 1 : 0))
+            try log.close()
+            #expect(try reopened(scene).cleanClose, "nothing was left to recover")
+        }
+
+        private func reopened(_ scene: Scene) throws -> RecoveryReport {
+            let log = try Log.open(at: scene.log)
+            try log.close()
+            return try #require(log.recovery)
+        }
+
+        @Test func `a stopped process that holds no lock stops nobody`() throws {
+            let scene = try Scene()
+            let stopped = try scene.appender(0, ["--count", "10"])
+            let lone = try scene.appender(2, ["--pace", "100000000"])
+            #expect(try stopped.process.wait(upTo: 20) == .exited(0))
+            try scene.wait(for: "an append, then a rest") {
+                scene.acknowledged(lone) > 0 && lone.process.threadStates.allSatisfy { $0 == "S" }
+            }
+            lone.process.send(SIGSTOP)
+            try scene.wait(for: "the stop") { lone.process.state == "T" }
+            let log = try Log.open(at: scene.log)
+            for counter in UInt8(0)..<100 { try log.append([counter]) }
+            try log.sync()
+            try log.close()
+            #expect(log.recovery == nil, "another writer is alive, though stopped")
+        }
+    }
+}
