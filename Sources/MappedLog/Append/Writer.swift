@@ -114,6 +114,7 @@ final class Writer: Sendable {
         let report: RecoveryReport
         let slot: mlog_append_slot
         var endsWithMark = false
+        var lostCount: UInt64 = 0
         if let closed, try place.confirms(closed) {
             slot = closed
             endsWithMark = true
@@ -124,10 +125,13 @@ final class Writer: Sendable {
             try recovery.run(mistrustsCache: mistrustsCache) { control.beginRecovery(on: system, for: place.id) }
             slot = recovery.slot
             endsWithMark = recovery.endsWithMark
+            lostCount = recovery.lostCount
             report = recovery.report
         }
         try control.beginLife(on: system, for: place.id, segmentSize: place.geometry.segmentSize, slot: slot)
         control.markTail.store(endsWithMark ? slot.tail : 0)
+        control.lostPosition.store(place.geometry.base(of: slot.tail) + SegmentGeometry.dataStart)
+        control.lostCount.store(lostCount)
         // The note is gone from the disk before the first append could follow it.
         try control.file.flushData()
         control.state.store(UInt32(MLOG_STATE_READY))
@@ -194,6 +198,9 @@ final class Writer: Sendable {
         let slot = control.currentSlot()
         guard appender.writingFailure() == nil, control.flushing.load() == 0, slot.tail == control.durable.load()
         else { return }
+        // The note has no room for them: the next open is to count them again.
+        let first = place.geometry.base(of: slot.tail) + SegmentGeometry.dataStart
+        if control.lostPosition.load() == first && control.lostCount.load() > 0 { return }
         try control.writeCleanClose(slot)
     }
 }

@@ -31,7 +31,11 @@ public struct CompactionOptions: Sendable, Hashable {
     ///   - jobs: How many segments are compacted at a time.
     ///   - isDryRun: Whether to say only what would be compacted.
     public init(
-        level: Int = 1, blockSize: UInt64 = 256 << 10, keep: Int = 0, minimumAge: Duration? = nil, jobs: Int = 1,
+        level: Int = 1,
+        blockSize: UInt64 = 256 << 10,
+        keep: Int = 0,
+        minimumAge: Duration? = nil,
+        jobs: Int = 1,
         isDryRun: Bool = false
     ) {
         self.level = level
@@ -50,8 +54,10 @@ public struct CompactionOptions: Sendable, Hashable {
         }
         try check((1...12).contains(level), "a level of 1 to 12", "\(level)")
         try check(
-            CompactedHeader.blockSizes.contains(blockSize), "a block size of 64 KiB, 256 KiB, 1 MiB or 4 MiB",
-            "\(blockSize) bytes")
+            CompactedHeader.blockSizes.contains(blockSize),
+            "a block size of 64 KiB, 256 KiB, 1 MiB or 4 MiB",
+            "\(blockSize) bytes"
+        )
         try check(keep >= 0, "0 or more segments to keep", "\(keep)")
         try check((1...1024).contains(jobs), "1 to 1024 jobs", "\(jobs)")
         try check(minimumAge.map { $0 >= .zero } ?? true, "an age of 0 or more", "\(minimumAge ?? .zero)")

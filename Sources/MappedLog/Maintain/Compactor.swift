@@ -19,7 +19,8 @@ public enum Compactor {
     ///   is; `notFound`, `notALog`, `permissionDenied`, `io`; as ``Log/openReadOnly(at:)`` where the log can't be read.
     /// - Returns: What was done.
     public static func compact(
-        at path: FilePath, options: CompactionOptions = CompactionOptions(),
+        at path: FilePath,
+        options: CompactionOptions = CompactionOptions(),
         progress: ((CompactionProgress) -> Void)? = nil
     ) throws(LogError) -> CompactionReport {
         try options.check()
@@ -34,8 +35,11 @@ public enum Compactor {
         if options.isDryRun {
             report.segments = candidates.map { base in
                 CompactionReport.Segment(
-                    base: base, file: place.medium.path(of: .compacted(base)).string,
-                    bytesBefore: place.geometry.segmentSize, bytesAfter: place.geometry.segmentSize)
+                    base: base,
+                    file: place.medium.path(of: .compacted(base)).string,
+                    bytesBefore: place.geometry.segmentSize,
+                    bytesAfter: place.geometry.segmentSize
+                )
             }
         } else {
             let run = FormChange(place, bases: candidates, jobs: options.jobs) { base, advance throws(LogError) in
@@ -59,7 +63,9 @@ public enum Compactor {
     ///   `missingSegment` for a position in no segment of the log; else as ``compact(at:options:progress:)``.
     /// - Returns: What was done.
     public static func restore(
-        at path: FilePath, segments: [Position]? = nil, progress: ((CompactionProgress) -> Void)? = nil
+        at path: FilePath,
+        segments: [Position]? = nil,
+        progress: ((CompactionProgress) -> Void)? = nil
     ) throws(LogError) -> CompactionReport {
         let place = try LogPlace(at: path)
         let lock = try lock(place)
@@ -105,13 +111,20 @@ public enum Compactor {
     // MARK: One segment
 
     private static func compact(
-        _ base: UInt64, of place: LogPlace, _ options: CompactionOptions, _ advance: (UInt64) -> Void
+        _ base: UInt64,
+        of place: LogPlace,
+        _ options: CompactionOptions,
+        _ advance: (UInt64) -> Void
     ) throws(LogError) -> CompactionReport.Segment? {
         // Retention may have been faster.
         guard let source = try place.medium.openSegment(base, writable: false) else { return nil }
         let header = try SegmentHeader(reading: source, base: base, of: place.identity)
         let compression = try SegmentCompression(
-            source, header: header, blockSize: options.blockSize, level: options.level)
+            source,
+            header: header,
+            blockSize: options.blockSize,
+            level: options.level
+        )
         var size: UInt64 = 0
         try place.medium.publish(.compacted(base)) { target throws(LogError) in
             try compression.write(to: target, progress: advance)
@@ -121,12 +134,17 @@ public enum Compactor {
         }
         try place.medium.remove(.raw(base))
         return CompactionReport.Segment(
-            base: base, file: place.medium.path(of: .compacted(base)).string, bytesBefore: source.byteCount,
-            bytesAfter: size)
+            base: base,
+            file: place.medium.path(of: .compacted(base)).string,
+            bytesBefore: source.byteCount,
+            bytesAfter: size
+        )
     }
 
     private static func restore(
-        _ base: UInt64, of place: LogPlace, _ advance: (UInt64) -> Void
+        _ base: UInt64,
+        of place: LogPlace,
+        _ advance: (UInt64) -> Void
     ) throws(LogError) -> CompactionReport.Segment? {
         guard let file = try place.medium.openCompacted(base) else { return nil }
         let source = try CompactedFile(file, base: base, of: place.identity)
@@ -142,8 +160,11 @@ public enum Compactor {
         }
         try place.medium.remove(.compacted(base))
         return CompactionReport.Segment(
-            base: base, file: place.medium.path(of: .raw(base)).string, bytesBefore: file.byteCount,
-            bytesAfter: source.segmentSize)
+            base: base,
+            file: place.medium.path(of: .raw(base)).string,
+            bytesBefore: file.byteCount,
+            bytesAfter: source.segmentSize
+        )
     }
 
     /// Whether the compacted form, beside the raw one, holds the same.
@@ -154,7 +175,7 @@ public enum Compactor {
         do throws(LogError) {
             try CompactedFile(file, base: base, of: place.identity).compare(with: raw)
             return true
-        } catch where error.code != .io {
+        } catch  where error.code != .io {
             return false
         }
     }
@@ -193,7 +214,12 @@ public enum Compactor {
 
         private func durablePosition() throws(LogError) -> UInt64 {
             let reader = LogReader(
-                place, control: nil, waiters: nil, system: try .current(), forkGuard: try ForkGuard())
+                place,
+                control: nil,
+                waiters: nil,
+                system: try .current(),
+                forkGuard: try ForkGuard()
+            )
             return try reader.knownDurable()
         }
 
@@ -217,7 +243,11 @@ extension LogError {
     /// Somebody else has the compactor's lock.
     static func compacting(_ place: LogPlace) -> LogError {
         LogError(
-            .compacting, file: place.medium.path, expected: "nobody else who compacts, restores or repairs",
-            found: "somebody", advice: "wait until the other one is done")
+            .compacting,
+            file: place.medium.path,
+            expected: "nobody else who compacts, restores or repairs",
+            found: "somebody",
+            advice: "wait until the other one is done"
+        )
     }
 }

@@ -28,7 +28,9 @@ struct Repair {
         try willWrite()
         for name in verdict.check.misnamed { report.kept.append(try log.medium.setAsideSegment(name).string) }
         if !verdict.badFiles.isEmpty {
-            try SegmentReplacement(verdict).run(&report)
+            for (range, sequence) in try SegmentReplacement(verdict).run(&report) {
+                try moveTailers(out: range, sequence: sequence)
+            }
             verdict = try read()
         }
         if !verdict.badGaps.isEmpty {
@@ -58,8 +60,12 @@ struct Repair {
         try log.medium.publishSettings(LogSettings(id: log.id, options: options))
         report.mended.append(
             Damage(
-                .options, file: path.string, expected: fault.expected ?? "the log's options",
-                found: fault.found ?? fault.description))
+                .options,
+                file: path.string,
+                expected: fault.expected ?? "the log's options",
+                found: fault.found ?? fault.description
+            )
+        )
     }
 
     private func read() throws(LogError) -> LogVerdict {
@@ -88,7 +94,9 @@ struct Repair {
     private mutating func materialize(_ row: LogCheck.Row) throws(LogError) {
         guard case .compacted(let file)? = try log.medium.openForReading(row.base) else { return }
         let source = SegmentScanner(
-            try CompactedFile(file, base: row.base, of: log.identity), toleratesBadSectors: true)
+            try CompactedFile(file, base: row.base, of: log.identity),
+            toleratesBadSectors: true
+        )
         let size = log.geometry.segmentSize
         try log.medium.replaceSegment(row.base, byteCount: size) { target throws(LogError) in
             var offset: UInt64 = 0
@@ -126,7 +134,8 @@ struct Repair {
         var isSealed = false
         if gap.end == nil {
             isSealed = goesOn(behind: place.row, verdict)
-            end = isSealed
+            end =
+                isSealed
                 ? endOfSealed(gap, segment, isNothingLost: known == first) : endOfActive(gap, written: written)
             if !isSealed, end == gap.start { isSealed = true }
         }
@@ -139,14 +148,21 @@ struct Repair {
         }
         if isSealed {
             try scanner.file.write(
-                segment.header.frameHeader(.end, at: end, size: size, timestamp: LogClock.precise.read()), at: end)
+                segment.header.frameHeader(.end, at: end, size: size, timestamp: LogClock.precise.read()),
+                at: end
+            )
         }
         if end > gap.start {
             try scanner.file.flushData()
             try scanner.file.write(
                 segment.header.frameHeader(
-                    .lost, at: gap.start, size: end - gap.start, timestamp: Int64(bitPattern: next)),
-                at: gap.start)
+                    .lost,
+                    at: gap.start,
+                    size: end - gap.start,
+                    timestamp: Int64(bitPattern: next)
+                ),
+                at: gap.start
+            )
             report.skippedRanges.append(row.base + gap.start..<row.base + end)
         }
         try scanner.file.flushData()
@@ -209,7 +225,8 @@ struct Repair {
         let range = start..<start + UInt64(MemoryLayout<mlog_activation>.size)
         if try scanner.firstNonZero(in: range) != nil {
             report.kept.append(
-                try log.medium.setAside(scanner.file, range, position: row.base + range.lowerBound).string)
+                try log.medium.setAside(scanner.file, range, position: row.base + range.lowerBound).string
+            )
         }
         let line = ActivationLine(baseSequence: sequence ?? 0, largestTimestampBefore: largest)
         try scanner.file.write(line.encoded(for: segment.header), at: range.lowerBound)

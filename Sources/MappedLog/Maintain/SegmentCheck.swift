@@ -1,7 +1,9 @@
 internal import SystemPackage
 internal import _CMappedLog
 
-/// What a segment's bytes are, damage and all: runs of whole frames, and gaps between them. Found by reading only.
+/// What a segment's bytes are, damage and all: runs of whole frames, and gaps between them.
+///
+/// Found by reading only.
 ///
 /// Whether a gap is damage or a torn tail is for those to say who know what is durable.
 struct SegmentCheck: Sendable {

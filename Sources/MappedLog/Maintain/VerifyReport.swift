@@ -3,7 +3,9 @@ public struct VerifyReport: Codable, Hashable, Sendable {
     /// The log's identity.
     public internal(set) var id = ""
     /// All damage, in order of position; what concerns no position comes first.
-    public internal(set) var findings: [Damage] = []
+    public internal(set) var findings: [Damage] = [] {
+        didSet { isWhole = findings.isEmpty }
+    }
     /// What is worth knowing and no damage: a torn tail, what an earlier repair wrote over.
     public internal(set) var notes: [VerifyNote] = []
     /// How many segments there are, prepared ones too.
@@ -22,5 +24,5 @@ public struct VerifyReport: Codable, Hashable, Sendable {
     public internal(set) var isLive = false
 
     /// Whether nothing is damaged.
-    public var isWhole: Bool { findings.isEmpty }
+    public internal(set) var isWhole = true
 }

@@ -41,8 +41,13 @@ final class CompactedFile: Sendable {
 
     private static func failure(_ file: OpenFile, _ base: UInt64, _ expected: String, _ found: String) -> LogError {
         LogError(
-            .damaged, file: file.path, position: Position(rawValue: base), expected: expected, found: found,
-            advice: "restore the file from a copy, or run `mlog repair`")
+            .damaged,
+            file: file.path,
+            position: Position(rawValue: base),
+            expected: expected,
+            found: found,
+            advice: "restore the file from a copy, or run `mlog repair`"
+        )
     }
 
     private static func footer(_ file: OpenFile, _ header: CompactedHeader) throws(LogError) -> mlog_compacted_footer {
@@ -54,17 +59,25 @@ final class CompactedFile: Sendable {
         let least = firstBlock + count * (overhead + 1) + UInt64(MLOG_LZ4_FRAME_END_BYTES) + tableSize
         guard file.byteCount >= least else {
             throw LogError(
-                .truncatedSegment, file: file.path, position: Position(rawValue: segment.base),
-                expected: "at least \(least) bytes for \(count) blocks", found: "\(file.byteCount) bytes",
-                advice: "restore the file from a copy, or run `mlog repair`")
+                .truncatedSegment,
+                file: file.path,
+                position: Position(rawValue: segment.base),
+                expected: "at least \(least) bytes for \(count) blocks",
+                found: "\(file.byteCount) bytes",
+                advice: "restore the file from a copy, or run `mlog repair`"
+            )
         }
         var footer = mlog_compacted_footer()
         try file.read(&footer, at: file.byteCount - footerSize)
         guard footer.tag == MLOG_COMPACTED_FOOTER_TAG else {
             throw LogError(
-                .truncatedSegment, file: file.path, position: Position(rawValue: segment.base),
-                expected: "a footer at the end of the file", found: "none",
-                advice: "restore the file from a copy, or run `mlog repair`")
+                .truncatedSegment,
+                file: file.path,
+                position: Position(rawValue: segment.base),
+                expected: "a footer at the end of the file",
+                found: "none",
+                advice: "restore the file from a copy, or run `mlog repair`"
+            )
         }
         guard footer.segment_bytes == segment.geometry.segmentSize, footer.base_position == segment.base,
             footer.salt == segment.salt, footer.block_bytes == UInt32(header.blockSize),
@@ -76,7 +89,9 @@ final class CompactedFile: Sendable {
     }
 
     private static func table(
-        _ file: OpenFile, _ footer: mlog_compacted_footer, _ header: CompactedHeader
+        _ file: OpenFile,
+        _ footer: mlog_compacted_footer,
+        _ header: CompactedHeader
     ) throws(LogError) -> [mlog_compacted_entry] {
         let base = header.segment.base
         let start = footer.table_offset
@@ -89,8 +104,11 @@ final class CompactedFile: Sendable {
         unsafe bytes.withUnsafeBytes { unsafe checksum.add(UnsafeRawBufferPointer(rebasing: $0[..<crcOffset])) }
         guard checksum.value == footer.crc else {
             throw failure(
-                file, base, "seek table CRC \(checksum.value.hexadecimal(digits: 8))",
-                footer.crc.hexadecimal(digits: 8))
+                file,
+                base,
+                "seek table CRC \(checksum.value.hexadecimal(digits: 8))",
+                footer.crc.hexadecimal(digits: 8)
+            )
         }
         let (magic, size) = unsafe bytes.withUnsafeBytes {
             unsafe ($0.loadUnaligned(as: UInt32.self), $0.loadUnaligned(fromByteOffset: 4, as: UInt32.self))
@@ -104,15 +122,20 @@ final class CompactedFile: Sendable {
         for block in 0..<Int(footer.block_count) {
             let entry = unsafe bytes.withUnsafeBytes {
                 unsafe $0.loadUnaligned(
-                    fromByteOffset: 8 + block * Int(MLOG_COMPACTED_ENTRY_BYTES), as: mlog_compacted_entry.self)
+                    fromByteOffset: 8 + block * Int(MLOG_COMPACTED_ENTRY_BYTES),
+                    as: mlog_compacted_entry.self
+                )
             }
             let left = header.segment.geometry.segmentSize - UInt64(block) * header.blockSize
             let length = min(header.blockSize, left)
             let stored = entry.dataSize
             guard entry.offset == expected, entry.isStored ? stored == length : stored > 0 && stored < length else {
                 throw failure(
-                    file, base, "block \(block) at offset \(expected), of at most \(length) bytes",
-                    "\(stored) bytes at offset \(entry.offset)")
+                    file,
+                    base,
+                    "block \(block) at offset \(expected), of at most \(length) bytes",
+                    "\(stored) bytes at offset \(entry.offset)"
+                )
             }
             entries.append(entry)
             // At most 65,536 blocks of 4 MiB: no sum can wrap.
@@ -132,8 +155,11 @@ final class CompactedFile: Sendable {
         checksum.add(try file.read(Int(MLOG_LZ4_FRAME_END_BYTES), at: end))
         guard checksum.value == footer.frame_crc else {
             throw Self.failure(
-                file, base, "LZ4 frame CRC \(footer.frame_crc.hexadecimal(digits: 8))",
-                checksum.value.hexadecimal(digits: 8))
+                file,
+                base,
+                "LZ4 frame CRC \(footer.frame_crc.hexadecimal(digits: 8))",
+                checksum.value.hexadecimal(digits: 8)
+            )
         }
     }
 
@@ -150,7 +176,9 @@ final class CompactedFile: Sendable {
     ///   - scratch: At least ``scratchSize`` bytes.
     /// - Throws: `damaged` where the bytes are not what was written; `io`.
     func read(
-        block: Int, into target: UnsafeMutableRawBufferPointer, through scratch: UnsafeMutableRawBufferPointer
+        block: Int,
+        into target: UnsafeMutableRawBufferPointer,
+        through scratch: UnsafeMutableRawBufferPointer
     ) throws(LogError) {
         let entry = table[block]
         let size = Int(entry.dataSize)
@@ -171,10 +199,16 @@ final class CompactedFile: Sendable {
         }
         let decompressed = unsafe LZ4_decompress_safe(
             data.baseAddress!.assumingMemoryBound(to: CChar.self),
-            target.baseAddress!.assumingMemoryBound(to: CChar.self), CInt(size), CInt(target.count))
+            target.baseAddress!.assumingMemoryBound(to: CChar.self),
+            CInt(size),
+            CInt(target.count)
+        )
         guard Int(decompressed) == target.count else {
             throw damage(
-                block, "\(target.count) bytes", decompressed < 0 ? "a bad LZ4 block, or more" : "\(decompressed)")
+                block,
+                "\(target.count) bytes",
+                decompressed < 0 ? "a bad LZ4 block, or more" : "\(decompressed)"
+            )
         }
     }
 
@@ -206,14 +240,22 @@ final class CompactedFile: Sendable {
             let isEqual = unsafe count == bytes.count && memcmp(other.baseAddress!, bytes.baseAddress!, count) == 0
             guard isEqual else {
                 throw .damaged(
-                    file.path, base + offset, expected: "what \(raw.path) holds", found: "other bytes in the block")
+                    file.path,
+                    base + offset,
+                    expected: "what \(raw.path) holds",
+                    found: "other bytes in the block"
+                )
             }
         }
     }
 
     private func damage(_ block: Int, _ expected: String, _ found: String) -> LogError {
         .damaged(
-            file.path, base + UInt64(block) * blockSize, expected: "block \(block) with \(expected)", found: found)
+            file.path,
+            base + UInt64(block) * blockSize,
+            expected: "block \(block) with \(expected)",
+            found: found
+        )
     }
 }
 

@@ -19,10 +19,15 @@ struct CompactedHeader: Sendable {
     init(reading file: OpenFile, base: UInt64, of log: (id: LogID, geometry: SegmentGeometry)?) throws(LogError) {
         func failure(_ code: LogError.Code, _ expected: String, _ found: String, newer: Bool = false) -> LogError {
             LogError(
-                code, file: file.path, position: Position(rawValue: base), expected: expected, found: found,
+                code,
+                file: file.path,
+                position: Position(rawValue: base),
+                expected: expected,
+                found: found,
                 advice: newer
                     ? "use a version of MappedLog that knows this form"
-                    : "restore the file from a copy, or run `mlog repair`")
+                    : "restore the file from a copy, or run `mlog repair`"
+            )
         }
         guard file.byteCount >= Self.byteCount else {
             throw failure(.truncatedSegment, "\(Self.byteCount) bytes of header", "\(file.byteCount)")
@@ -31,29 +36,39 @@ struct CompactedHeader: Sendable {
         try file.read(&raw, at: 0)
         guard raw.skippable_magic == MLOG_COMPACTED_HEADER_MAGIC, raw.tag == MLOG_COMPACTED_TAG else {
             throw failure(
-                .badMagic, "\(MLOG_COMPACTED_HEADER_MAGIC.hexadecimal(digits: 8))",
-                "\(raw.skippable_magic.hexadecimal(digits: 8))")
+                .badMagic,
+                "\(MLOG_COMPACTED_HEADER_MAGIC.hexadecimal(digits: 8))",
+                "\(raw.skippable_magic.hexadecimal(digits: 8))"
+            )
         }
         var checksum = Checksum()
         checksum.add(raw, first: 252)
         guard raw.crc == checksum.value else {
             throw failure(
-                .damaged, "header CRC \(checksum.value.hexadecimal(digits: 8))", raw.crc.hexadecimal(digits: 8))
+                .damaged,
+                "header CRC \(checksum.value.hexadecimal(digits: 8))",
+                raw.crc.hexadecimal(digits: 8)
+            )
         }
         guard raw.form <= UInt32(MLOG_COMPACTED_FORM) else {
             throw failure(.unsupportedVersion, "form \(MLOG_COMPACTED_FORM)", "form \(raw.form)", newer: true)
         }
         guard raw.incompatible == 0 else {
             throw failure(
-                .unsupportedFeature, "no incompatible features", "0x\(raw.incompatible.hexadecimal(digits: 8))",
-                newer: true)
+                .unsupportedFeature,
+                "no incompatible features",
+                "0x\(raw.incompatible.hexadecimal(digits: 8))",
+                newer: true
+            )
         }
         guard raw.form >= 1, raw.skippable_bytes == UInt32(Self.byteCount) - 8,
             Self.blockSizes.contains(UInt64(raw.block_bytes))
         else {
             throw failure(
-                .damaged, "form 1, \(Self.byteCount - 8) bytes, blocks of 64 KiB, 256 KiB, 1 MiB or 4 MiB",
-                "\(raw.form), \(raw.skippable_bytes), \(raw.block_bytes)")
+                .damaged,
+                "form 1, \(Self.byteCount - 8) bytes, blocks of 64 KiB, 256 KiB, 1 MiB or 4 MiB",
+                "\(raw.form), \(raw.skippable_bytes), \(raw.block_bytes)"
+            )
         }
         segment = try SegmentHeader(checking: raw.segment, file: file, byteCount: nil, base: base, of: log)
         blockSize = UInt64(raw.block_bytes)
@@ -74,7 +89,9 @@ struct CompactedHeader: Sendable {
         raw.level = UInt32(level)
         unsafe raw.segment = page.loadUnaligned(as: mlog_segment_header.self)
         unsafe raw.activation = page.loadUnaligned(
-            fromByteOffset: Int(MLOG_ACTIVATION_OFFSET), as: mlog_activation.self)
+            fromByteOffset: Int(MLOG_ACTIVATION_OFFSET),
+            as: mlog_activation.self
+        )
         unsafe raw.seal = page.loadUnaligned(fromByteOffset: Int(MLOG_SEAL_OFFSET), as: mlog_seal.self)
         var checksum = Checksum()
         checksum.add(raw, first: 252)

@@ -76,7 +76,10 @@ internal import _CMappedLog
                 guard (try? ensure(dataEnd..<compacted.segmentSize, &state)) != nil else { return nil }
                 state.index = unsafe Array(
                     UnsafeRawBufferPointer(
-                        start: mapping.start + Int(dataEnd), count: Int(compacted.segmentSize - dataEnd)))
+                        start: mapping.start + Int(dataEnd),
+                        count: Int(compacted.segmentSize - dataEnd)
+                    )
+                )
             }
             return unsafe state.index?.withUnsafeBytes {
                 unsafe $0.loadUnaligned(fromByteOffset: Int(offset - dataEnd), as: mlog_index_entry.self)
@@ -100,7 +103,9 @@ internal import _CMappedLog
         }
         for block in dropped { drop(block, &state) }
         for block in needed where !state.isResident[block] {
-            do throws(LogError) { try unsafe compacted.read(block: block, into: place(block), through: scratch.buffer) } catch {
+            do throws(LogError) {
+                try unsafe compacted.read(block: block, into: place(block), through: scratch.buffer)
+            } catch {
                 drop(block, &state)
                 throw error
             }

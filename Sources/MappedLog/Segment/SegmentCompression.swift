@@ -62,7 +62,9 @@ internal import _CMappedLog
         var frame = Checksum()
         var table: [mlog_compacted_entry] = []
         let begin = try checked(
-            unsafe LZ4F_compressBegin(context, output.baseAddress!, output.count, &preferences), "LZ4F_compressBegin")
+            unsafe LZ4F_compressBegin(context, output.baseAddress!, output.count, &preferences),
+            "LZ4F_compressBegin"
+        )
         guard begin == Int(MLOG_LZ4_FRAME_HEADER_BYTES) else {
             throw wrong("a frame header of \(MLOG_LZ4_FRAME_HEADER_BYTES) bytes", "\(begin)")
         }
@@ -73,17 +75,25 @@ internal import _CMappedLog
         var offset: UInt64 = 0
         while offset < size {
             let wanted = unsafe UnsafeMutableRawBufferPointer(
-                rebasing: input[..<Int(min(blockSize, size - offset))])
+                rebasing: input[..<Int(min(blockSize, size - offset))]
+            )
             let count = try unsafe source.read(into: wanted, at: offset)
             guard count == wanted.count else {
                 throw LogError(
-                    .truncatedSegment, file: source.path, position: Position(rawValue: header.base),
-                    expected: "\(size) bytes", found: "\(offset + UInt64(count)) bytes",
-                    advice: "restore the file from a copy, or run `mlog repair`")
+                    .truncatedSegment,
+                    file: source.path,
+                    position: Position(rawValue: header.base),
+                    expected: "\(size) bytes",
+                    found: "\(offset + UInt64(count)) bytes",
+                    advice: "restore the file from a copy, or run `mlog repair`"
+                )
             }
             if offset == 0 {
                 let own = unsafe CompactedHeader.encoded(
-                    page: UnsafeRawBufferPointer(wanted), blockSize: blockSize, level: level)
+                    page: UnsafeRawBufferPointer(wanted),
+                    blockSize: blockSize,
+                    level: level
+                )
                 try target.write(own, at: 0)
             }
             let block = try unsafe compress(UnsafeRawBufferPointer(wanted), into: &table, at: at)
@@ -93,7 +103,9 @@ internal import _CMappedLog
             progress(offset)
         }
         let end = try checked(
-            unsafe LZ4F_compressEnd(context, output.baseAddress!, output.count, nil), "LZ4F_compressEnd")
+            unsafe LZ4F_compressEnd(context, output.baseAddress!, output.count, nil),
+            "LZ4F_compressEnd"
+        )
         guard end == Int(MLOG_LZ4_FRAME_END_BYTES) else {
             throw wrong("a frame's end of \(MLOG_LZ4_FRAME_END_BYTES) bytes", "\(end)")
         }
@@ -106,12 +118,21 @@ internal import _CMappedLog
 
     /// One block of the frame, as it stands in the file, and its entry.
     private func compress(
-        _ bytes: UnsafeRawBufferPointer, into table: inout [mlog_compacted_entry], at offset: UInt64
+        _ bytes: UnsafeRawBufferPointer,
+        into table: inout [mlog_compacted_entry],
+        at offset: UInt64
     ) throws(LogError) -> UnsafeRawBufferPointer {
         let count = try checked(
             unsafe LZ4F_compressUpdate(
-                context, output.baseAddress!, output.count, bytes.baseAddress!, bytes.count, nil),
-            "LZ4F_compressUpdate")
+                context,
+                output.baseAddress!,
+                output.count,
+                bytes.baseAddress!,
+                bytes.count,
+                nil
+            ),
+            "LZ4F_compressUpdate"
+        )
         let block = unsafe UnsafeRawBufferPointer(rebasing: output[..<count])
         var entry = mlog_compacted_entry()
         entry.offset = offset
@@ -160,7 +181,11 @@ internal import _CMappedLog
 
     private func wrong(_ expected: String, _ found: String) -> LogError {
         LogError(
-            .io, file: source.path, expected: "\(expected) from liblz4", found: found,
-            advice: "check which version of liblz4 is installed")
+            .io,
+            file: source.path,
+            expected: "\(expected) from liblz4",
+            found: found,
+            advice: "check which version of liblz4 is installed"
+        )
     }
 }

@@ -11,7 +11,9 @@ enum SegmentFile: Sendable {
 
     /// Opens a segment to be read frame by frame.
     func scanner(
-        base: UInt64, of log: (id: LogID, geometry: SegmentGeometry), toleratesBadSectors: Bool = false
+        base: UInt64,
+        of log: (id: LogID, geometry: SegmentGeometry),
+        toleratesBadSectors: Bool = false
     ) throws(LogError) -> SegmentScanner {
         switch self {
         case .raw(let file):
@@ -19,7 +21,9 @@ enum SegmentFile: Sendable {
             return SegmentScanner(file, header: header, toleratesBadSectors: toleratesBadSectors)
         case .compacted(let file):
             return SegmentScanner(
-                try CompactedFile(file, base: base, of: log), toleratesBadSectors: toleratesBadSectors)
+                try CompactedFile(file, base: base, of: log),
+                toleratesBadSectors: toleratesBadSectors
+            )
         }
     }
 

@@ -95,15 +95,20 @@ internal import _CMappedLog
             windowRange = 0..<0
             if let compacted { return try unsafe decompressed(compacted, at: offset, count: count) }
             let wanted = unsafe UnsafeMutableRawBufferPointer(
-                rebasing: window[..<min(windowSize, Int(max(geometry.segmentSize, end) - offset))])
+                rebasing: window[..<min(windowSize, Int(max(geometry.segmentSize, end) - offset))]
+            )
             let read = try unsafe fill(wanted, from: offset)
             windowRange = offset..<(offset + UInt64(read))
         }
         guard end <= windowRange.upperBound else {
             throw LogError(
-                .truncatedSegment, file: file.path, position: Position(rawValue: base + offset),
-                expected: "\(geometry.segmentSize) bytes", found: "\(windowRange.upperBound) bytes",
-                advice: "restore the file from a copy, or run `mlog repair`")
+                .truncatedSegment,
+                file: file.path,
+                position: Position(rawValue: base + offset),
+                expected: "\(geometry.segmentSize) bytes",
+                found: "\(windowRange.upperBound) bytes",
+                advice: "restore the file from a copy, or run `mlog repair`"
+            )
         }
         let from = Int(offset - windowRange.lowerBound)
         return unsafe UnsafeRawBufferPointer(rebasing: window[from..<(from + count)])
@@ -111,7 +116,9 @@ internal import _CMappedLog
 
     /// Fills the window with whole blocks; what doesn't fit into it, across blocks, is put together at its start.
     private func decompressed(
-        _ compacted: CompactedFile, at offset: UInt64, count: Int
+        _ compacted: CompactedFile,
+        at offset: UInt64,
+        count: Int
     ) throws(LogError) -> UnsafeRawBufferPointer {
         let end = offset + UInt64(count)
         precondition(end <= compacted.segmentSize && count <= windowSize)
@@ -151,18 +158,27 @@ internal import _CMappedLog
             let range = compacted.range(of: Int(from / compacted.blockSize))
             try unsafe read(compacted, range, into: .init(rebasing: block[..<range.count]))
             let piece = from..<min(range.upperBound, wanted.upperBound)
-            unsafe UnsafeMutableRawBufferPointer(rebasing: window[Int(piece.lowerBound - wanted.lowerBound)...]).copyMemory(
-                from: UnsafeRawBufferPointer(
-                    rebasing: block[Int(from - range.lowerBound)..<Int(piece.upperBound - range.lowerBound)]))
+            unsafe UnsafeMutableRawBufferPointer(rebasing: window[Int(piece.lowerBound - wanted.lowerBound)...])
+                .copyMemory(
+                    from: UnsafeRawBufferPointer(
+                        rebasing: block[Int(from - range.lowerBound)..<Int(piece.upperBound - range.lowerBound)]
+                    )
+                )
             from = piece.upperBound
         }
     }
 
     private func read(
-        _ compacted: CompactedFile, _ range: Range<UInt64>, into target: UnsafeMutableRawBufferPointer
+        _ compacted: CompactedFile,
+        _ range: Range<UInt64>,
+        into target: UnsafeMutableRawBufferPointer
     ) throws(LogError) {
         do throws(LogError) {
-            try unsafe compacted.read(block: Int(range.lowerBound / compacted.blockSize), into: target, through: scratch)
+            try unsafe compacted.read(
+                block: Int(range.lowerBound / compacted.blockSize),
+                into: target,
+                through: scratch
+            )
         } catch {
             guard toleratesBadSectors else { throw error }
             unsafe target.initializeMemory(as: UInt8.self, repeating: 0)
@@ -174,7 +190,12 @@ internal import _CMappedLog
         guard toleratesBadSectors else { return try unsafe file.read(into: wanted, at: offset) }
         let (count, failed) = unsafe file.readWhatCanBeRead(into: wanted, at: offset)
         for range in failed where !unreadable.contains(range) { unreadable.append(range) }
-        if count < wanted.count { unsafe UnsafeMutableRawBufferPointer(rebasing: wanted[count...]).initializeMemory(as: UInt8.self, repeating: 0) }
+        if count < wanted.count {
+            unsafe UnsafeMutableRawBufferPointer(rebasing: wanted[count...]).initializeMemory(
+                as: UInt8.self,
+                repeating: 0
+            )
+        }
         return wanted.count
     }
 
@@ -203,11 +224,15 @@ internal import _CMappedLog
 
     // MARK: Searching
 
-    /// The first byte other than 0 in a range, or nil. What was never written is skipped, not read.
+    /// The first byte other than 0 in a range, or nil.
+    ///
+    /// What was never written is skipped, not read.
     func firstNonZero(in range: Range<UInt64>) throws(LogError) -> UInt64? {
         var offset = range.lowerBound
         while offset < range.upperBound {
-            guard let data = isCompacted ? offset : file.nextData(from: offset), data < range.upperBound else { return nil }
+            guard let data = isCompacted ? offset : file.nextData(from: offset), data < range.upperBound else {
+                return nil
+            }
             offset = max(offset, data)
             let count = min(windowSize, Int(range.upperBound - offset))
             let piece = try unsafe bytes(at: offset, count: count)
@@ -255,7 +280,11 @@ internal import _CMappedLog
             }
             if budget == 0 {
                 throw .damaged(
-                    file.path, base + offset, expected: "frames or zeros", found: "too many things that look like frames")
+                    file.path,
+                    base + offset,
+                    expected: "frames or zeros",
+                    found: "too many things that look like frames"
+                )
             }
             offset += 8
         }

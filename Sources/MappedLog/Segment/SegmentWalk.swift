@@ -100,7 +100,8 @@ extension SegmentScanner {
     ///   - visit: Called for each frame but `end`, in order, with what the walk knew before the frame; of a batch only
     ///     when it is whole.
     func walk(
-        from offset: UInt64, sequence: UInt64,
+        from offset: UInt64,
+        sequence: UInt64,
         visit: (Frame, SegmentWalk) throws(LogError) -> Void = { (_, _) throws(LogError) in }
     ) throws(LogError) -> SegmentWalk {
         var walk = SegmentWalk(from: offset, sequence: sequence)

@@ -28,6 +28,9 @@ internal import _CMappedLog
     let batchWords: SharedWord<UInt32>
     /// The position behind the last mark.
     let markTail: SharedWord<UInt64>
+    /// The first position of the segment whose lost frames took `lostCount` sequences, or 0.
+    let lostPosition: SharedWord<UInt64>
+    let lostCount: SharedWord<UInt64>
 
     init(_ file: OpenFile, writable: Bool) throws(LogError) {
         self.file = file
@@ -52,6 +55,8 @@ internal import _CMappedLog
         needsRecovery = unsafe SharedWord(address(\.needs_recovery))
         batchWords = unsafe SharedWord(address(\.batch_words))
         markTail = unsafe SharedWord(address(\.mark_tail))
+        lostPosition = unsafe SharedWord(address(\.lost_position))
+        lostCount = unsafe SharedWord(address(\.lost_count))
     }
 
     func appendMutex(timeout: Duration) -> RobustMutex {

@@ -7,10 +7,13 @@ extension FileMedium {
     static let compactionPrefix = ".tmp-compact-"
 
     func publish(
-        _ form: SegmentName, fill: (OpenFile) throws(LogError) -> Void, check: (OpenFile) throws(LogError) -> Void
+        _ form: SegmentName,
+        fill: (OpenFile) throws(LogError) -> Void,
+        check: (OpenFile) throws(LogError) -> Void
     ) throws(LogError) {
         let temporary = path.appending(
-            Self.compactionPrefix + UInt64.random(in: .min ... .max).hexadecimal(digits: 16))
+            Self.compactionPrefix + UInt64.random(in: .min ... .max).hexadecimal(digits: 16)
+        )
         let file = try OpenFile(temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, mode: 0o600)
         do throws(LogError) {
             try file.changeMode(permissions.rawValue)

@@ -34,7 +34,9 @@ protocol Medium: Sendable {
     /// Makes one form of a segment appear, complete and durable, beside the other, or not at all; `fill` writes it, and
     /// `check` looks at the finished file before it gets its name. Replaces what has that name.
     func publish(
-        _ form: SegmentName, fill: (OpenFile) throws(LogError) -> Void, check: (OpenFile) throws(LogError) -> Void
+        _ form: SegmentName,
+        fill: (OpenFile) throws(LogError) -> Void,
+        check: (OpenFile) throws(LogError) -> Void
     ) throws(LogError)
     /// Takes one form of a segment away, durably.
     func remove(_ form: SegmentName) throws(LogError)

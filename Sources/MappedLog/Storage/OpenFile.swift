@@ -42,7 +42,8 @@ final class OpenFile: Sendable {
     ///
     /// - Returns: How many bytes there are before the end of the file, and which of them could not be read.
     func readWhatCanBeRead(
-        into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
+        into buffer: UnsafeMutableRawBufferPointer,
+        at offset: UInt64
     ) -> (count: Int, failed: [Range<UInt64>]) {
         if let count = try? unsafe read(into: buffer, at: offset) { return (count, []) }
         var failed: [Range<UInt64>] = []
@@ -50,7 +51,8 @@ final class OpenFile: Sendable {
         while done < buffer.count {
             let at = offset + UInt64(done)
             let piece = unsafe UnsafeMutableRawBufferPointer(
-                rebasing: buffer[done..<min(buffer.count, done + 4096 - Int(at % 4096))])
+                rebasing: buffer[done..<min(buffer.count, done + 4096 - Int(at % 4096))]
+            )
             if let count = try? unsafe read(into: piece, at: at) {
                 done += count
                 if count < piece.count { return (done, failed) }

@@ -118,6 +118,14 @@ internal import _CMappedLog
                     try settle(frame.word)
                     return frame.word
                 case .end: if try !followEnd(frame) { return nil }
+                case .lost where UInt64(bitPattern: frame.timestamp) < sequence:
+                    guard position < (try reader.knownDurable()) else { return nil }
+                    throw .damaged(
+                        segment.file.path,
+                        position,
+                        expected: "a lost frame whose next sequence is at least \(sequence)",
+                        found: "\(frame.timestamp)"
+                    )
                 case .lost: try passLost(frame)
                 default: offset = frame.end
                 }
@@ -150,9 +158,9 @@ internal import _CMappedLog
         if try remapIfReplaced() { return true }
         let next = base + geometry.segmentSize
         guard let segment = try reader.segment(next) else {
-            if try reader.knownDurable() >= next + SegmentGeometry.dataStart { throw reader.absence(of: next, sequence: sequence) }
+            if try reader.knownDurable() >= next + SegmentGeometry.dataStart { throw try passAbsent(next) }
             let isThereBehind = try reader.log.medium.listSegments().contains { $0.base >= next }
-            if isThereBehind, try reader.segment(next) == nil { throw reader.absence(of: next, sequence: sequence) }
+            if isThereBehind, try reader.segment(next) == nil { throw try passAbsent(next) }
             isBehindEnd = true
             return false
         }
@@ -163,6 +171,17 @@ internal import _CMappedLog
         }
         move(to: segment, offset: SegmentGeometry.dataStart, sequence: sequence)
         return true
+    }
+
+    /// Why a segment isn't there. Where its records are gone for good, the cursor moves behind them, to be told once.
+    private mutating func passAbsent(_ absent: UInt64) throws(LogError) -> LogError {
+        let error = reader.absence(of: absent, sequence: sequence)
+        if let gone = error.goneSequences, let position = error.position,
+            let first = try reader.segment(geometry.base(of: position.rawValue))
+        {
+            move(to: first, offset: SegmentGeometry.dataStart, sequence: gone.upperBound)
+        }
+        return error
     }
 
     /// Reports, once, the records that repair could not keep.
@@ -180,7 +199,7 @@ internal import _CMappedLog
         let now = reader.epoch
         guard now != epoch else { return false }
         epoch = now
-        guard let segment = try reader.segment(base) else { throw reader.absence(of: base, sequence: sequence) }
+        guard let segment = try reader.segment(base) else { throw try passAbsent(base) }
         move(to: segment, offset: offset, sequence: sequence)
         return true
     }

@@ -140,7 +140,7 @@ public struct Tailer: ~Copyable {
             offset: cursor.offset,
             word: cursor.segment.word(at: cursor.offset).rawValue,
             epoch: cursor.reader.epoch,
-            durable: visibility == .durable ? visibleEnd : nil
+            durable: visibility == .durable ? max(visibleEnd, cursor.position) : nil
         )
     }
 
@@ -209,7 +209,11 @@ public struct Tailer: ~Copyable {
         try cursor.reader.forkGuard.check()
         let place = try Seek(cursor.reader).place(start)
         cursor.move(
-            to: place.segment, offset: place.offset, sequence: place.sequence, isBehindEnd: place.isBehindEnd)
+            to: place.segment,
+            offset: place.offset,
+            sequence: place.sequence,
+            isBehindEnd: place.isBehindEnd
+        )
     }
 }
 

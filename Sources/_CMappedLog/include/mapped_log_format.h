@@ -344,7 +344,9 @@ typedef struct mlog_control {
     uint32_t needs_recovery;            // 440, atomic: errno of the repair that failed; 0: none
     uint32_t batch_words;               // 444, atomic: 1 while words of a batch may stand behind the tail; 2: repair flushes
     uint64_t mark_tail;                 // 448: position behind the last mark
-    uint8_t  reserved5[56];
+    uint64_t lost_position;             // the first position of the segment that lost_count speaks of; 0: none
+    uint64_t lost_count;                // how many sequences its lost frames took
+    uint8_t  reserved5[40];
     mlog_append_slot slot[2];           // 512
     uint8_t  reserved6[3520];
 } mlog_control;
@@ -361,6 +363,7 @@ MLOG_AT(mlog_control, generation, 432);
 MLOG_AT(mlog_control, needs_recovery, 440);
 MLOG_AT(mlog_control, batch_words, 444);
 MLOG_AT(mlog_control, mark_tail, 448);
+MLOG_AT(mlog_control, lost_position, 456);
 MLOG_AT(mlog_control, slot, 512);
 
 // ---- live/waiters and live/lock ------------------------------------------------------------------------------

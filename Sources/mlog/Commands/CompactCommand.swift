@@ -56,8 +56,13 @@ struct CompactCommand: ParsableCommand {
 
     func run() throws {
         let options = CompactionOptions(
-            level: level, blockSize: blockSize.bytes, keep: keep, minimumAge: olderThan?.duration, jobs: jobs,
-            isDryRun: dryRun)
+            level: level,
+            blockSize: blockSize.bytes,
+            keep: keep,
+            minimumAge: olderThan?.duration,
+            jobs: jobs,
+            isDryRun: dryRun
+        )
         var bar = ProgressBar()
         let report: CompactionReport
         do {

@@ -22,15 +22,19 @@ extension TextReport {
                 [
                     segment.file.split(separator: "/").last.map(String.init) ?? segment.file,
                     ByteSize(bytes: segment.bytesBefore).description,
-                    ByteSize(bytes: segment.bytesAfter).description, Self.ratio(segment.bytesBefore, segment.bytesAfter),
+                    ByteSize(bytes: segment.bytesAfter).description,
+                    Self.ratio(segment.bytesBefore, segment.bytesAfter),
                 ]
-            })
+            }
+        )
         let before = ByteSize(bytes: report.bytesBefore)
         let after = ByteSize(bytes: report.bytesAfter)
         let speed = ByteSize(bytes: UInt64(Double(report.bytesBefore) / max(report.seconds, 1e-6)))
         add(
             line: "\(done) \(report.segments.count) segments: \(before) to \(after), ratio "
-                + "\(Self.ratio(report.bytesBefore, report.bytesAfter)), \(speed)/s", .good)
+                + "\(Self.ratio(report.bytesBefore, report.bytesAfter)), \(speed)/s",
+            .good
+        )
     }
 
     /// How many times smaller, with two digits after the point.

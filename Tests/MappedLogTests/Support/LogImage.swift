@@ -80,3 +80,7 @@ func edit(_ path: FilePath, at offset: Int, _ change: (UInt8) -> UInt8) throws {
 func copyDirectory(_ source: FilePath, to target: FilePath) throws {
     try FileManager.default.copyItem(atPath: source.string, toPath: target.string)
 }
+
+func removeFile(_ path: FilePath) throws {
+    try FileManager.default.removeItem(atPath: path.string)
+}
