@@ -31,7 +31,7 @@ import Testing
         #expect(error.file?.lastComponent?.string == "0000000000000000.mlog.lz4", comment)
         #expect(sight.records == Array(log.records.prefix(sight.records.count)), comment)
         let second = try #require(log.records.first { $0.position > 65_536 })
-        let rest = Sight.of(open, from: .sequence(second.sequence))
+        let rest = Sight.of(open, from: .position(Position(rawValue: second.position)))
         #expect(rest.error == nil, comment)
         #expect(rest.records == log.records.filter { $0.sequence >= second.sequence }, comment)
     }
@@ -102,7 +102,7 @@ import Testing
             let size = Int(bytes.number(UInt32.self, at: table + 16))
             // A literal, then a match at offset 1 as long as the rest of the bytes can say: a quarter of a million for
             // each thousand of them.
-            for length in [65_535, 65_537, 200_000] {
+            for length in [65_535, 65_537, 200_000, 4 << 20] {
                 var block: [UInt8] = [0x1F, 0x61, 1, 0]
                 var left = length - 1 - 4 - 15 - 5
                 while left >= 255 {
@@ -111,18 +111,21 @@ import Testing
                 }
                 block.append(UInt8(left))
                 block += [0x50] + Array("ENDED".utf8)
-                guard block.count <= size else { continue }
-                // As long as the block that stood there: literals in front make up for it.
-                let more = size - block.count
-                guard more > 300 else { continue }
-                var changed = bytes
-                var literals = [UInt8(0xF0)]
-                literals += Array(repeating: 255, count: (more - 15) / 300)
-                changed.replaceSubrange(start + 4..<start + 4 + block.count, with: block)
-                changed.put(crc32c(changed[start..<start + 8 + size]), at: table + 20)
+                // In the place of the block that stood there.
+                var changed = Array(bytes[..<start])
+                changed += [0, 0, 0, 0] + block + [0, 0, 0, 0]
+                changed.put(UInt32(block.count), at: start)
+                let crc = crc32c(changed[start...])
+                let end = changed.count
+                changed += bytes[(start + 8 + size)...]
+                changed.put(UInt64(end + 8), at: changed.count - 64)
+                changed.put(UInt32(block.count), at: end + 8 + 16)
+                changed.put(crc, at: end + 8 + 20)
                 changed.sealTable()
                 try writeFile(file, changed)
                 try expectError(log, "\(length) bytes", [.damaged])
+                let error = try #require(Sight.of(log.path).error)
+                #expect(error.description.contains("block 0 with 65536 bytes"), "\(error)")
             }
         }
     }

@@ -36,7 +36,7 @@ struct CompactedLog {
             state ^= state << 13
             state ^= state >> 7
             state ^= state << 17
-            return number % 40 == 39 ? Int(state % UInt64(longest)) : Int(state % 400)
+            return number % 40 == 20 ? Int(state % UInt64(longest)) : Int(state % 400)
         }
     }
 

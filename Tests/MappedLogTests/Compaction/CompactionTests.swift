@@ -27,7 +27,7 @@ import _CMappedLog
         try CompactedLog(
             at: directory.appending("log"),
             segmentSize: form.segmentSize,
-            sizes: CompactedLog.sizes(form.segmentSize > 64 << 10 ? 2500 : 600, upTo: form.longest)
+            sizes: CompactedLog.sizes(form.segmentSize > 64 << 10 ? 1200 : 900, upTo: form.longest)
         )
     }
 
