@@ -2,7 +2,9 @@ internal import SystemPackage
 internal import _CMappedLog
 
 /// A segment in memory: its checked header and its bytes, a mapping of the raw file or the blocks of the compacted one
-/// that are in use. Unmapped when the last reference goes.
+/// that are in use.
+///
+/// Unmapped when the last reference goes.
 ///
 /// Who reads through its methods doesn't see which it is. Who reads by `start` asks ``ensure(_:)`` first, and again
 /// after any other call: of a compacted segment the rest reads as 0. Safe to share between threads for reading, a

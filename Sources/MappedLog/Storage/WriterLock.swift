@@ -87,7 +87,9 @@ final class WriterLock: Sendable {
         _ = try? tryLock(F_UNLCK, MLOG_LOCK_WRITER)
     }
 
-    /// True: nobody else compacts, restores or repairs this log. Held until this object goes.
+    /// True: nobody else compacts, restores or repairs this log.
+    ///
+    /// Held until this object goes.
     func tryBecomeCompactor() throws(LogError) -> Bool {
         try tryLock(F_WRLCK, MLOG_LOCK_COMPACTOR)
     }

@@ -36,18 +36,18 @@ import Testing
             _ = try Compactor.compact(at: log.path, options: CompactionOptions(blockSize: block))
             let open = try Log.openReadOnly(at: log.path)
             let last = try #require(log.records.last { $0.position < 2 * size })
+            var looked = 0
             func check(_ record: SeenRecord) throws {
                 guard let resident = try residentBytes(ofMapping: size) else { return }
+                looked += 1
                 // The record's own blocks, three others.
                 let own = (UInt64(record.payload.count) + 24 + block - 1) / block + 1
                 #expect(resident <= (own + 3) * block, "\(record)")
             }
-            var looked = 0
             var tailer = try open.tailer()
             while let record = try tailer.nextSeen(), record.sequence < last.sequence {
                 if record.sequence % 50 == 0 || record.payload.count > 100_000 {
                     try check(record)
-                    looked += 1
                 }
             }
             while let record = try tailer.previousSeen() {
