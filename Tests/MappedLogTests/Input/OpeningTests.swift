@@ -115,12 +115,30 @@ import Testing
             let path = directory.appending("log")
             try Log.create(at: path, options: .small).close()
             try removeFile(path.appending("options.json"))
+            // A creation ends before anybody prepares the second segment.
+            try? removeFile(path.appending("0000000000010000.mlog"))
             try writeFile(path.appending(".tmp-0000000000000001"), [1])
             #expect(code { _ = try Log.open(at: path) } == .notALog)
             let log = try Log.create(at: path, options: .small)
             try log.append([5])
             #expect(Sight.of(log).records.map(\.payload) == [[5]])
             #expect(try LogImage(of: path).files.keys.allSatisfy { !$0.contains(".tmp-") })
+        }
+    }
+
+    @Test func `a log that lost its options is not taken for an interrupted creation`() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory.appending("log")
+            let log = try Log.create(at: path, options: .small)
+            try log.append([5])
+            try log.close()
+            let options = try #require(try LogImage(of: path).files["options.json"])
+            try removeFile(path.appending("options.json"))
+            try? removeFile(path.appending("0000000000010000.mlog"))
+            #expect(code { _ = try Log.create(at: path, options: .small) } == .notEmpty)
+            #expect(code { _ = try Log.openOrCreate(at: path, options: .small) } == .notEmpty)
+            try writeFile(path.appending("options.json"), options)
+            #expect(Sight.of(path).records.map(\.payload) == [[5]])
         }
     }
 
