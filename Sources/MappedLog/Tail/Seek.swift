@@ -211,8 +211,11 @@ struct Seek {
         if let best { return Place(segment: segment, offset: best.offset, sequence: best.sequence) }
         guard let line = segment.activation else {
             throw .damaged(
-                segment.file.path, segment.base + SegmentGeometry.dataStart, expected: "an activation line",
-                found: "none, or another")
+                segment.file.path,
+                segment.base + SegmentGeometry.dataStart,
+                expected: "an activation line",
+                found: "none, or another"
+            )
         }
         return Place(segment: segment, offset: SegmentGeometry.dataStart, sequence: line.baseSequence)
     }
