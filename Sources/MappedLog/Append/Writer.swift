@@ -115,10 +115,11 @@ final class Writer: Sendable {
         let slot: mlog_append_slot
         var endsWithMark = false
         var lostCount: UInt64 = 0
-        if let closed, try place.confirms(closed) {
-            slot = closed
+        if let closed, try place.confirms(closed.slot) {
+            slot = closed.slot
+            lostCount = closed.lostCount
             endsWithMark = true
-            report = RecoveryReport(closed: closed)
+            report = RecoveryReport(closed: closed.slot)
         } else {
             var recovery = Recovery(place)
             // Who dies in a flush of recovery's own may have seen it fail: the next one has to know.
@@ -198,10 +199,10 @@ final class Writer: Sendable {
         let slot = control.currentSlot()
         guard appender.writingFailure() == nil, control.flushing.load() == 0, slot.tail == control.durable.load()
         else { return }
-        // The note has no room for them: the next open is to count them again.
         let first = place.geometry.base(of: slot.tail) + SegmentGeometry.dataStart
-        if control.lostPosition.load() == first && control.lostCount.load() > 0 { return }
-        try control.writeCleanClose(slot)
+        let lost = control.lostPosition.load() == first ? control.lostCount.load() : 0
+        // Where the note has no room for them, the next open is to count them again.
+        if let lost = UInt32(exactly: lost) { try control.writeCleanClose(slot, lostCount: lost) }
     }
 }
 

@@ -1,4 +1,6 @@
-/// What ``Compactor`` did. Its JSON form is that of `mlog compact --json` and `mlog restore --json`.
+/// What a ``Compactor`` run did.
+///
+/// Its JSON form is that of `mlog compact --json` and `mlog restore --json`.
 public struct CompactionReport: Codable, Hashable, Sendable {
     /// One segment.
     public struct Segment: Codable, Hashable, Sendable {

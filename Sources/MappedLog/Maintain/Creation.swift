@@ -1,8 +1,10 @@
 internal import SystemPackage
 internal import _CMappedLog
 
-/// Makes a log. It appears complete or not at all: `options.json` comes last, and what an interrupted creation left is
-/// taken over by the next one.
+/// Makes a log.
+///
+/// It appears complete or not at all: `options.json` comes last, and what an interrupted creation left is taken over by
+/// the next one.
 struct Creation {
     private let path: FilePath
     private let options: LogOptions
@@ -14,7 +16,7 @@ struct Creation {
         self.opening = opening
     }
 
-    /// - Parameter acceptsExisting: A log that is there is as good.
+    /// Makes the log; where existing ones are accepted, a log that is there is as good.
     func run(acceptsExisting: Bool) throws(LogError) {
         try options.check()
         try opening.check()
@@ -56,6 +58,9 @@ struct Creation {
         }
         let ours: Set = ["live", "tailers", "lost+found", "0000000000000000.mlog"]
         if let foreign = names.first(where: { !ours.contains($0) && !$0.hasPrefix(".tmp-") }) {
+            // Another creator may have come to its end meanwhile.
+            if medium.isComplete && acceptsExisting { return }
+            if medium.isComplete { throw exists }
             throw LogError(
                 .notEmpty,
                 file: path,
@@ -69,7 +74,17 @@ struct Creation {
     private func makeFirstSegment(_ place: LogPlace) throws(LogError) {
         try place.medium.removeUnpublished()
         if let file = try place.medium.openSegment(0, writable: false) {
-            // Of an interrupted creation: nobody can have appended to it, for there was no log yet.
+            // Of an interrupted creation it is empty. If it isn't, this is a log that lost its options.
+            if let found = try file.firstNonZero(from: SegmentGeometry.dataStart) {
+                throw LogError(
+                    .notEmpty,
+                    file: file.path,
+                    position: Position(rawValue: found),
+                    expected: "no options.json because nothing was appended yet",
+                    found: "data",
+                    advice: "restore options.json from a copy, or run `mlog repair`"
+                )
+            }
             do throws(Errno) { try SystemCall.unlink(file.path) } catch {
                 throw .system(error, "unlink(2)", file: file.path)
             }

@@ -42,6 +42,6 @@ extension LogPlace {
         else { return (nil, nil) }
         let isReady = control.isReady(on: system, for: id)
         if writers.map({ $0.shared > 0 }) ?? true, isReady { return (control.currentSlot(), nil) }
-        return (nil, control.cleanClose ?? (isReady ? control.currentSlot() : nil))
+        return (nil, control.cleanClose?.slot ?? (isReady ? control.currentSlot() : nil))
     }
 }

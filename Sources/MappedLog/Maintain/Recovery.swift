@@ -18,8 +18,10 @@ struct Recovery {
         self.log = log
     }
 
-    /// - Parameter mistrustsCache: A flush failed or was interrupted, so that the cache may show what the disk lacks.
-    /// - Throws: `damaged` and the like, with the log untouched, where what was durable can't be read.
+    /// Throws `damaged` and the like, with the log untouched, where what was durable can't be read.
+    ///
+    /// It mistrusts the cache where a flush failed or was interrupted: then the cache may show what the disk lacks.
+    /// `willWrite` is called before the first store.
     mutating func run(mistrustsCache: Bool, willWrite: () -> Void) throws(LogError) {
         let survey = try LogSurvey(of: log)
         try log.checkMayWrite(survey.bases)

@@ -11,7 +11,7 @@ struct Repair {
     private(set) var report = RepairReport()
     private let hint: mlog_append_slot?
 
-    /// - Parameter hint: Where the log ended at its last clean close, if it knows.
+    /// The hint is where the log ended at its last clean close, if it knows.
     init(_ log: LogPlace, hint: mlog_append_slot?) {
         self.log = log
         self.hint = hint

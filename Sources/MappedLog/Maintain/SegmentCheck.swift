@@ -100,9 +100,7 @@ struct SegmentCheck: Sendable {
     var end: UInt64 { runs.last?.end ?? SegmentGeometry.dataStart }
     var isDoubtful: Bool { !gaps.isEmpty || !lost.isEmpty }
 
-    /// - Parameters:
-    ///   - limit: What lies at or behind this offset is not looked at: a live log's tail.
-    ///   - progress: Told the offset, now and then.
+    /// Looks at nothing at or behind the limit, a live log's tail; `progress` is told the offset, now and then.
     init(_ scanner: SegmentScanner, limit: UInt64?, progress: (UInt64) -> Void) throws(LogError) {
         base = scanner.base
         header = scanner.header

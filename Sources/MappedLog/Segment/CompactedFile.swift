@@ -21,7 +21,10 @@ final class CompactedFile: Sendable {
     private static let firstBlock = frameStart + UInt64(MLOG_LZ4_FRAME_HEADER_BYTES)
     private static let overhead = UInt64(MLOG_LZ4_BLOCK_OVERHEAD)
 
-    /// - Parameter log: What the segment must agree with; nil accepts any log and segment size.
+    /// - Parameters:
+    ///   - file: The segment's file.
+    ///   - base: What its name says.
+    ///   - log: What the segment must agree with; nil accepts any log and segment size.
     /// - Throws: As a segment's header does; `damaged` or `truncatedSegment` where the seek table is not what it must be.
     init(_ file: OpenFile, base: UInt64, of log: (id: LogID, geometry: SegmentGeometry)?) throws(LogError) {
         self.file = file
@@ -215,6 +218,7 @@ final class CompactedFile: Sendable {
     /// Decompresses the segment, block by block.
     ///
     /// - Parameter visit: Called with the offset in the segment and the bytes of each.
+    /// - Throws: `damaged` where a block is not what was written; `io`; what `visit` throws.
     func forEachBlock(_ visit: (UInt64, UnsafeRawBufferPointer) throws(LogError) -> Void) throws(LogError) {
         let target = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(blockSize), alignment: 4096)
         let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: scratchSize, alignment: 16)

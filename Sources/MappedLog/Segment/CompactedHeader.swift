@@ -15,7 +15,11 @@ struct CompactedHeader: Sendable {
 
     /// Reads and checks the header of a compacted segment's file.
     ///
-    /// - Parameter log: What the segment must agree with; nil accepts any log and segment size.
+    /// - Parameters:
+    ///   - file: The segment's file.
+    ///   - base: What its name says.
+    ///   - log: What the segment must agree with; nil accepts any log and segment size.
+    /// - Throws: What the first check of 17.1 says that fails; `io`.
     init(reading file: OpenFile, base: UInt64, of log: (id: LogID, geometry: SegmentGeometry)?) throws(LogError) {
         func failure(_ code: LogError.Code, _ expected: String, _ found: String, newer: Bool = false) -> LogError {
             LogError(
@@ -78,7 +82,11 @@ struct CompactedHeader: Sendable {
 
     /// The header of a segment, as it stands in the file.
     ///
-    /// - Parameter page: The first bytes of the segment, with both lines.
+    /// - Parameters:
+    ///   - page: The first bytes of the segment, with both lines.
+    ///   - blockSize: How much of the segment is compressed by itself.
+    ///   - level: How hard.
+    /// - Returns: 256 bytes.
     static func encoded(page: UnsafeRawBufferPointer, blockSize: UInt64, level: Int) -> [UInt8] {
         var raw = mlog_compacted_header()
         raw.skippable_magic = MLOG_COMPACTED_HEADER_MAGIC

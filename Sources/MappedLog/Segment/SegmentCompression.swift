@@ -15,7 +15,12 @@ internal import _CMappedLog
     private let context: OpaquePointer
     private var preferences: LZ4F_preferences_t
 
-    /// - Parameter source: The raw segment.
+    /// - Parameters:
+    ///   - source: The raw segment.
+    ///   - header: Its header.
+    ///   - blockSize: How much of it is compressed by itself.
+    ///   - level: How hard, 1 to 12.
+    /// - Throws: `io` where there is no memory.
     init(_ source: OpenFile, header: SegmentHeader, blockSize: UInt64, level: Int) throws(LogError) {
         self.source = source
         self.header = header
@@ -54,7 +59,9 @@ internal import _CMappedLog
         }
     }
 
-    /// - Parameter progress: Told how many bytes of the segment were compressed.
+    /// - Parameters:
+    ///   - target: An empty file.
+    ///   - progress: Told how many bytes of the segment were compressed.
     /// - Throws: `diskFull`, `io`; `truncatedSegment` where the segment became shorter.
     func write(to target: OpenFile, progress: (UInt64) -> Void) throws(LogError) {
         let size = header.geometry.segmentSize

@@ -51,7 +51,13 @@ struct SegmentHeader: Sendable {
 
     /// The checks of `spec/format.md`, 4.1, in its order: the first that fails names the error.
     ///
-    /// - Parameter byteCount: How long the segment is; nil accepts any length.
+    /// - Parameters:
+    ///   - raw: What stands in the file.
+    ///   - file: For errors.
+    ///   - byteCount: How long the segment is; nil accepts any length.
+    ///   - base: What the name says.
+    ///   - log: What the header must agree with; nil accepts any log and segment size.
+    /// - Throws: What the first check says that fails.
     init(
         checking raw: mlog_segment_header,
         file: OpenFile,

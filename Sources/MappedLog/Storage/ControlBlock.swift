@@ -237,13 +237,14 @@ internal import _CMappedLog
 
     // MARK: Clean-close note
 
-    /// The slot at the last clean close, if the note is whole and speaks of this very file.
-    var cleanClose: mlog_append_slot? {
+    /// The slot at the last clean close, and what lost frames of the active segment took, if the note is whole and
+    /// speaks of this very file.
+    var cleanClose: (slot: mlog_append_slot, lostCount: UInt64)? {
         var note = unsafe control.pointee.note
         guard note.written == 1, note.device == device, note.inode == inode, note.crc == Self.checksum(&note) else {
             return nil
         }
-        return note.slot
+        return (note.slot, UInt64(note.lost_count))
     }
 
     /// Takes the note back.
@@ -262,12 +263,13 @@ internal import _CMappedLog
     /// Durable when it returns.
     ///
     /// Only behind the flush of everything it speaks of.
-    func writeCleanClose(_ slot: mlog_append_slot) throws(LogError) {
+    func writeCleanClose(_ slot: mlog_append_slot, lostCount: UInt32) throws(LogError) {
         var note = mlog_close_note()
         note.device = device
         note.inode = inode
         note.slot = slot
         note.written = 1
+        note.lost_count = lostCount
         note.crc = Self.checksum(&note)
         unsafe control.pointee.note = note
         try file.flushData()

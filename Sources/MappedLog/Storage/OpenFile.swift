@@ -148,6 +148,19 @@ final class OpenFile: Sendable {
         }
     }
 
+    /// The offset of the first byte at or behind `offset` that is other than 0, or nil.
+    func firstNonZero(from offset: UInt64) throws(LogError) -> UInt64? {
+        var at = offset
+        while at < byteCount, let data = nextData(from: at) {
+            at = max(at, data)
+            let piece = try read(1 << 16, at: at)
+            if piece.isEmpty { return nil }
+            if let found = piece.firstIndex(where: { $0 != 0 }) { return at + UInt64(found) }
+            at += UInt64(piece.count)
+        }
+        return nil
+    }
+
     /// The offset of the first byte at or behind `offset` that may be other than 0 (`lseek(2)`, `SEEK_DATA`): what was
     /// allocated but never written is skipped.
     ///

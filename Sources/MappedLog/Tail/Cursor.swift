@@ -173,7 +173,9 @@ internal import _CMappedLog
         return true
     }
 
-    /// Why a segment isn't there. Where its records are gone for good, the cursor moves behind them, to be told once.
+    /// Why a segment isn't there.
+    ///
+    /// Where its records are gone for good, the cursor moves behind them, to be told once.
     private mutating func passAbsent(_ absent: UInt64) throws(LogError) -> LogError {
         let error = reader.absence(of: absent, sequence: sequence)
         if let gone = error.goneSequences, let position = error.position,

@@ -305,13 +305,13 @@ typedef struct mlog_append_slot {
 } mlog_append_slot;
 _Static_assert(sizeof(mlog_append_slot) == 32, "append slot");
 
-// Written at a clean close, behind the last flush. `crc` is CRC32C of bytes 0–55.
+// Written at a clean close, behind the last flush. `crc` is CRC32C of bytes 0–59.
 typedef struct mlog_close_note {
     uint64_t device;
     uint64_t inode;                     // of live/control itself
     mlog_append_slot slot;
     uint64_t written;                   // 1
-    uint32_t reserved;
+    uint32_t lost_count;                // how many sequences the active segment's lost frames took
     uint32_t crc;
 } mlog_close_note;
 _Static_assert(sizeof(mlog_close_note) == 64, "clean-close note");

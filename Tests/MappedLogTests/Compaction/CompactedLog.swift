@@ -15,6 +15,7 @@ struct CompactedLog {
     ///   - path: Where.
     ///   - segmentSize: In bytes.
     ///   - sizes: Of the payloads, one after the other.
+    /// - Throws: What the log throws.
     init(at path: FilePath, segmentSize: UInt64, sizes: [Int]) throws {
         self.path = path
         let log = try Log.create(at: path, options: LogOptions(segmentSize: segmentSize, durability: .never))
