@@ -60,7 +60,8 @@ extension LogPlace {
                 name: name,
                 position: place.position,
                 sequence: place.sequence,
-                lag: nextSequence - min(nextSequence, place.sequence)
+                lag: nextSequence - min(nextSequence, place.sequence),
+                protecting: place.isProtecting
             )
         }
     }

@@ -28,13 +28,16 @@ extension Log {
 
     /// A tailer whose place is kept in the log under a name.
     ///
-    /// Needs write permission for the log's `tailers/`.
+    /// Needs write permission for the log's `tailers/`. Where retention has removed the place that was committed, the
+    /// first look for a record throws `recordsGone` with the sequences, and the next goes on at the first that is left.
     ///
     /// - Parameters:
     ///   - name: 1 to 64 of `A–Z a–z 0–9 . _ -`, the first a letter or digit.
     ///   - start: Where it starts when it has never committed a place.
     ///   - visibility: Whether it sees all that is committed, or only what is durable.
     ///   - checksums: Whether it checks each record before it hands it out.
+    ///   - protecting: Whether retention is to remove nothing that it has yet to read, as far as it has committed; nil:
+    ///     as it was, at first not. It is kept with the place.
     /// - Throws: `tailerInUse` while another has it open; `invalidName`; `damaged` when its file is;
     ///   `permissionDenied`; as ``tailer(from:visibility:checksums:)``.
     /// - Returns: The tailer.
@@ -42,18 +45,24 @@ extension Log {
         named name: String,
         startingAt start: TailStart = .first,
         visibility: Visibility = .committed,
-        checksums: Bool = true
+        checksums: Bool = true,
+        protecting: Bool? = nil
     ) throws(LogError) -> NamedTailer {
         let reader = try checkedReader()
         let file = try lockedTailerFile(name, create: true)
         let place = try file.place
-        let tailer = try Tailer.start(
-            reader,
-            place.map { .position(Position(rawValue: $0.position)) } ?? start,
-            visibility,
-            checksums: checksums
-        )
-        let named = NamedTailer(name, tailer, file)
+        let isProtecting = protecting ?? place?.isProtecting ?? false
+        if var place, place.isProtecting != isProtecting {
+            place.isProtecting = isProtecting
+            try file.store(place, durably: true)
+        }
+        let tailer: Tailer
+        if let place {
+            tailer = try Tailer.resume(reader, place, visibility, checksums: checksums)
+        } else {
+            tailer = try Tailer.start(reader, start, visibility, checksums: checksums)
+        }
+        let named = NamedTailer(name, tailer, file, isProtecting: isProtecting)
         // From the first moment on it is there, to be seen and to be kept in view.
         if place == nil { try named.commit() }
         return named
@@ -76,7 +85,8 @@ extension Log {
                     position: place.position,
                     sequence: place.sequence,
                     lag: end.sequence - min(end.sequence, place.sequence),
-                    isOpen: try file.isLocked()
+                    isOpen: try file.isLocked(),
+                    protecting: place.isProtecting
                 )
             )
         }
@@ -103,7 +113,11 @@ extension Log {
     public func resetNamedTailer(_ name: String, to start: TailStart) throws(LogError) {
         let place = try Seek(checkedReader()).place(start)
         let file = try lockedTailerFile(name, create: true)
-        try file.store(.init(position: place.nextPosition, sequence: place.sequence), durably: true)
+        let isProtecting = (try? file.place)?.isProtecting ?? false
+        try file.store(
+            .init(position: place.nextPosition, sequence: place.sequence, isProtecting: isProtecting),
+            durably: true
+        )
     }
 
     private func lockedTailerFile(_ name: String, create: Bool) throws(LogError) -> NamedTailerFile {

@@ -16,6 +16,8 @@ public struct LogOptions: Sendable, Hashable {
     public var permissions: FilePermissions
     /// When appended records become durable without a call to ``Log/sync()``, unless an open says otherwise.
     public var durability: Durability
+    /// What old segments are removed, by whoever has the log open for writing; nil, the default: none.
+    public var retention: Retention?
 
     /// Creates options.
     ///
@@ -23,14 +25,31 @@ public struct LogOptions: Sendable, Hashable {
     ///   - segmentSize: The size of each segment file in bytes.
     ///   - permissions: The mode of the log's files.
     ///   - durability: When appended records become durable.
+    ///   - retention: What old segments are removed.
     public init(
         segmentSize: UInt64 = 64 << 20,
         permissions: FilePermissions = .ownerReadWrite,
-        durability: Durability = .interval(.milliseconds(10))
+        durability: Durability = .interval(.milliseconds(10)),
+        retention: Retention? = nil
     ) {
         self.segmentSize = segmentSize
         self.permissions = permissions
         self.durability = durability
+        self.retention = retention
+    }
+
+    /// Reads what the creator of a log chose.
+    ///
+    /// - Parameter path: The log's directory.
+    /// - Throws: `notALog`, `damaged`, `unsupportedVersion`, `permissionDenied`, `io`.
+    public init(ofLogAt path: FilePath) throws(LogError) {
+        let settings = try LogSettings(contentsOf: path.appending("options.json"))
+        self.init(
+            segmentSize: settings.segmentSize,
+            permissions: settings.permissions,
+            durability: settings.durability,
+            retention: settings.retention
+        )
     }
 }
 

@@ -36,6 +36,7 @@ struct Mlog: ParsableCommand {
             RepairCommand.self,
             CompactCommand.self,
             RestoreCommand.self,
+            RetainCommand.self,
             TailersCommand.self,
         ]
     )

@@ -40,12 +40,8 @@ final class Writer: Sendable {
             try control.checkReady(path: place.medium.path)
             recovery = nil
         }
-        let durability: Durability
-        if let chosen = options.durability {
-            durability = chosen
-        } else {
-            durability = try place.medium.readSettings().durability
-        }
+        let settings = try place.medium.readSettings()
+        let durability = options.durability ?? settings.durability
         let segments = WritableSegments(place)
         let preparing = BackgroundThread()
         let housekeeping = BackgroundThread()
@@ -65,7 +61,8 @@ final class Writer: Sendable {
             appender: appender,
             flusher: flusher,
             durability: durability,
-            thread: housekeeping
+            thread: housekeeping,
+            retention: settings.retention.map { RetentionKeeper(place, $0) }
         )
         preparer = Preparer(
             control: control,

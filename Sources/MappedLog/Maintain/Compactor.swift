@@ -99,7 +99,8 @@ public enum Compactor {
         return report
     }
 
-    private static func lock(_ place: LogPlace) throws(LogError) -> WriterLock {
+    /// The lock of who changes or removes the forms of segments, held until the object goes.
+    static func lock(_ place: LogPlace) throws(LogError) -> WriterLock {
         try place.medium.makeDirectories()
         while true {
             let lock = try place.medium.openLock()
@@ -213,14 +214,7 @@ public enum Compactor {
         }
 
         private func durablePosition() throws(LogError) -> UInt64 {
-            let reader = LogReader(
-                place,
-                control: nil,
-                waiters: nil,
-                system: try .current(),
-                forkGuard: try ForkGuard()
-            )
-            return try reader.knownDurable()
+            try LogReader.knownDurable(of: place)
         }
 
         private func isDue(_ base: UInt64) throws(LogError) -> Bool {
@@ -245,7 +239,7 @@ extension LogError {
         LogError(
             .compacting,
             file: place.medium.path,
-            expected: "nobody else who compacts, restores or repairs",
+            expected: "nobody else who compacts, restores, retains, copies or repairs",
             found: "somebody",
             advice: "wait until the other one is done"
         )

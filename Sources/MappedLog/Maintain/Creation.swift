@@ -123,6 +123,7 @@ extension LogOptions {
             )
         }
         try durability.check()
+        try retention?.check()
     }
 }
 

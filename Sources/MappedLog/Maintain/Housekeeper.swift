@@ -11,10 +11,13 @@ final class Housekeeper: Sendable {
     private let flusher: Flusher
     private let durability: Durability
     private let thread: BackgroundThread
+    private let retention: RetentionKeeper?
     private let state = Mutex(State())
 
     private struct State {
         var idleTail: UInt64?
+        /// Of the segment that held the durable watermark at the last look.
+        var durableBase: UInt64?
         var hasEnded = false
         var waitingSyncs: [(target: UInt64, CheckedContinuation<LogError?, Never>)] = []
     }
@@ -27,7 +30,8 @@ final class Housekeeper: Sendable {
         appender: Appender,
         flusher: Flusher,
         durability: Durability,
-        thread: BackgroundThread
+        thread: BackgroundThread,
+        retention: RetentionKeeper?
     ) {
         self.control = control
         self.segments = segments
@@ -35,14 +39,17 @@ final class Housekeeper: Sendable {
         self.flusher = flusher
         self.durability = durability
         self.thread = thread
+        self.retention = retention
     }
 
     func start() throws(LogError) {
+        try retention?.start()
         try thread.start { [self] in work() }
     }
 
     /// Ends the thread, and answers what still waits for a flush.
     func end() {
+        retention?.end()
         thread.end()
         state.withLock { $0.hasEnded = true }
         answerSyncs()
@@ -67,11 +74,24 @@ final class Housekeeper: Sendable {
         guard appender.writingFailure() == nil else { return Self.idlePause }
         let tail = control.currentSlot().tail
         try? flusher.flushSealed()
+        letGo()
         if case .interval(let interval) = durability {
             if control.durable.load() < tail { try? flusher.flush(upTo: tail) }
             if control.durable.load() < control.currentSlot().tail { return interval }
         }
         return rest(tail)
+    }
+
+    /// What lies before the segment with the durable watermark needs no mapping here, and may be removed.
+    private func letGo() {
+        let base = segments.log.geometry.base(of: control.durable.load())
+        let hasMoved = state.withLock { state in
+            defer { state.durableBase = base }
+            return state.durableBase != base
+        }
+        guard hasMoved else { return }
+        segments.drop(before: base)
+        retention?.ring()
     }
 
     /// Nothing to do until the next append.

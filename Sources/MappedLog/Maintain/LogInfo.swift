@@ -12,6 +12,8 @@ public struct LogInfo: Codable, Hashable, Sendable {
         public let sequence: UInt64
         /// How many records it has yet to read.
         public let lag: UInt64
+        /// Whether retention removes nothing that it has yet to read.
+        public let protecting: Bool
     }
 
     /// The log's identity: a UUID.

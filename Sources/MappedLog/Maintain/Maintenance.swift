@@ -25,6 +25,7 @@ public enum Maintenance {
         let (place, optionsFault) = try LogPlace.checking(path)
         var attempts = 0
         while true {
+            let first = try place.medium.listSegments().first?.base
             let (live, hint) = place.slots(place.medium.writersAlive())
             var verdict = try LogVerdict(
                 LogCheck(place, live: live, hint: hint, progress: every(4 << 20, progress))
@@ -32,6 +33,8 @@ public enum Maintenance {
             attempts += 1
             // Writers that came meanwhile have changed what it read.
             if live == nil, attempts < 5, place.medium.writersAlive()?.isAny == true { continue }
+            // Retention has removed what it was about to read.
+            if attempts < 5, try place.medium.listSegments().first?.base != first { continue }
             try verdict.judgeTailers()
             return verdict.report(optionsFault)
         }

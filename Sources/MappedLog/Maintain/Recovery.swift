@@ -143,8 +143,9 @@ struct Recovery {
     private mutating func moveTailers() throws(LogError) {
         for name in try log.medium.namedTailerNames() {
             guard let tailer = try? NamedTailerFile(name, in: log, create: false, writable: true) else { continue }
-            guard let place = try? tailer.place, place.position > slot.tail else { continue }
-            try tailer.store(NamedTailerFile.Place(position: slot.tail, sequence: slot.sequence), durably: true)
+            guard var place = try? tailer.place, place.position > slot.tail else { continue }
+            (place.position, place.sequence) = (slot.tail, slot.sequence)
+            try tailer.store(place, durably: true)
             report.movedTailers.append(name)
         }
     }

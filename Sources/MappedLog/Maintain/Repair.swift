@@ -198,9 +198,10 @@ struct Repair {
     private mutating func moveTailers(out range: Range<UInt64>, sequence: UInt64) throws(LogError) {
         for name in (try? log.medium.namedTailerNames()) ?? [] {
             guard let tailer = try? NamedTailerFile(name, in: log, create: false, writable: true),
-                let place = try? tailer.place, place.position > range.lowerBound, place.position < range.upperBound
+                var place = try? tailer.place, place.position > range.lowerBound, place.position < range.upperBound
             else { continue }
-            try tailer.store(NamedTailerFile.Place(position: range.lowerBound, sequence: sequence), durably: true)
+            (place.position, place.sequence) = (range.lowerBound, sequence)
+            try tailer.store(place, durably: true)
             report.movedTailers.append(name)
         }
     }

@@ -9,6 +9,7 @@ struct LogSettings: Sendable {
     let segmentSize: UInt64
     let permissions: FilePermissions
     let durability: Durability
+    let retention: Retention?
 
     /// The members of the JSON object; others are ignored, for versions to come.
     private struct Members: Codable {
@@ -17,6 +18,7 @@ struct LogSettings: Sendable {
         var segmentSize: UInt64?
         var permissions: String?
         var durability: String?
+        var retention: Retention?
 
         init(_ settings: LogSettings) {
             let mode = String(settings.permissions.rawValue, radix: 8)
@@ -25,6 +27,7 @@ struct LogSettings: Sendable {
             segmentSize = settings.segmentSize
             permissions = String(repeating: "0", count: max(0, 4 - mode.count)) + mode
             durability = settings.durability.settingsText
+            retention = settings.retention
         }
 
         /// A member of another type is as one that isn't there: which of them matter is decided later.
@@ -35,6 +38,7 @@ struct LogSettings: Sendable {
             segmentSize = try? container.decode(UInt64.self, forKey: .segmentSize)
             permissions = try? container.decode(String.self, forKey: .permissions)
             durability = try? container.decode(String.self, forKey: .durability)
+            retention = try? container.decode(Retention.self, forKey: .retention)
         }
     }
 
@@ -43,10 +47,11 @@ struct LogSettings: Sendable {
         segmentSize = options.segmentSize
         permissions = options.permissions
         durability = options.durability
+        retention = options.retention
     }
 
     /// - Throws: `notALog` when the file isn't there, `damaged` when it isn't what it should be, `unsupportedVersion`.
-    ///   What a reader needs not, permissions and durability, counts as the default where it is missing or invalid.
+    ///   What a reader needs not, permissions, durability and retention, counts as the default where it is missing or invalid.
     init(contentsOf path: FilePath) throws(LogError) {
         let text = try Self.read(path)
         func damage(_ expected: String, _ found: String) -> LogError {
@@ -91,6 +96,8 @@ struct LogSettings: Sendable {
         let mode = members.permissions.flatMap { mode_t($0, radix: 8) }
         permissions = mode.map { FilePermissions(rawValue: $0 & 0o666) } ?? defaults.permissions
         durability = members.durability.flatMap { Durability(settingsText: $0) } ?? defaults.durability
+        // What can't be understood removes nothing.
+        retention = members.retention.flatMap { (try? $0.check()) == nil ? nil : $0 }
     }
 
     private static func read(_ path: FilePath) throws(LogError) -> Data {

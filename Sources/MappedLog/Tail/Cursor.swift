@@ -21,11 +21,16 @@ internal import _CMappedLog
     /// The cursor stands at an `end` frame whose successor isn't there yet: the log goes on in that.
     private(set) var isBehindEnd: Bool
     private var epoch: UInt64?
+    /// Records that were removed while nobody stood before them: where the cursor was, to be told by the next look.
+    private var gap: (position: UInt64, behind: UInt64)?
     let checksums: Bool
 
     var position: UInt64 { base + offset }
     /// Where the log goes on: the same place as `position`, but named as the next frame will be.
-    var nextPosition: UInt64 { isBehindEnd ? base + geometry.segmentSize + SegmentGeometry.dataStart : position }
+    var nextPosition: UInt64 {
+        if let gap { return gap.position }
+        return isBehindEnd ? base + geometry.segmentSize + SegmentGeometry.dataStart : position
+    }
     var geometry: SegmentGeometry { reader.log.geometry }
 
     init(_ reader: LogReader, at place: Seek.Place, checksums: Bool) {
@@ -53,6 +58,27 @@ internal import _CMappedLog
         batchEnd = 0
         enteredAt = offset
         limit = segment.limit(from: offset)
+        gap = nil
+    }
+
+    /// Lets the next look say that the records from a sequence on are gone.
+    ///
+    /// The cursor stands at the first record that is left; until it has said so it counts as standing at `position`.
+    mutating func standBefore(gapFrom sequence: UInt64, position: UInt64) {
+        guard sequence < self.sequence else { return }
+        gap = (position, self.sequence)
+        self.sequence = sequence
+        // No frame fits, so that the next look is the slow one.
+        limit = 0
+    }
+
+    private mutating func tellGap() throws(LogError) {
+        guard let gap else { return }
+        self.gap = nil
+        let gone = sequence..<gap.behind
+        sequence = gap.behind
+        limit = segment.limit(from: offset)
+        throw .gone(gone, position: position)
     }
 
     /// Makes the frame here readable by `start`, whatever was looked at since it was found.
@@ -97,6 +123,7 @@ internal import _CMappedLog
     /// - Throws: `damaged` where what was durable can't be read; `recordsGone`, once, where records are gone for good:
     ///   the cursor then stands behind them.
     mutating func findRecord() throws(LogError) -> FrameWord? {
+        try tellGap()
         while true {
             switch frame() {
             case .empty:
@@ -158,9 +185,13 @@ internal import _CMappedLog
         if try remapIfReplaced() { return true }
         let next = base + geometry.segmentSize
         guard let segment = try reader.segment(next) else {
-            if try reader.knownDurable() >= next + SegmentGeometry.dataStart { throw try passAbsent(next) }
-            let isThereBehind = try reader.log.medium.listSegments().contains { $0.base >= next }
-            if isThereBehind, try reader.segment(next) == nil { throw try passAbsent(next) }
+            var isMissing = try reader.knownDurable() >= next + SegmentGeometry.dataStart
+            if !isMissing { isMissing = try reader.log.medium.listSegments().contains { $0.base >= next } }
+            if isMissing {
+                // Meanwhile it may have come.
+                if try reader.segment(next) == nil { try passAbsent(next) }
+                return true
+            }
             isBehindEnd = true
             return false
         }
@@ -173,17 +204,19 @@ internal import _CMappedLog
         return true
     }
 
-    /// Why a segment isn't there.
+    /// Moves behind a segment that retention removed.
     ///
-    /// Where its records are gone for good, the cursor moves behind them, to be told once.
-    private mutating func passAbsent(_ absent: UInt64) throws(LogError) -> LogError {
-        let error = reader.absence(of: absent, sequence: sequence)
-        if let gone = error.goneSequences, let position = error.position,
-            let first = try reader.segment(geometry.base(of: position.rawValue))
-        {
+    /// - Throws: why it isn't there: `recordsGone`, once, where it had records to be read.
+    private mutating func passAbsent(_ absent: UInt64) throws(LogError) {
+        while true {
+            let error = reader.absence(of: absent, sequence: sequence)
+            guard let gone = error.goneSequences, let position = error.position else { throw error }
+            // Retention may go on meanwhile.
+            guard let first = try reader.segment(geometry.base(of: position.rawValue)) else { continue }
             move(to: first, offset: SegmentGeometry.dataStart, sequence: gone.upperBound)
+            if gone.isEmpty { return }
+            throw error
         }
-        return error
     }
 
     /// Reports, once, the records that repair could not keep.
@@ -201,7 +234,10 @@ internal import _CMappedLog
         let now = reader.epoch
         guard now != epoch else { return false }
         epoch = now
-        guard let segment = try reader.segment(base) else { throw try passAbsent(base) }
+        guard let segment = try reader.segment(base) else {
+            try passAbsent(base)
+            return true
+        }
         move(to: segment, offset: offset, sequence: sequence)
         return true
     }

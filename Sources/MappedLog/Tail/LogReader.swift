@@ -147,7 +147,7 @@ final class LogReader: Sendable {
             return log.unsupportedForm(base, name)
         }
         if let first = names.first?.base, first > base, let line = try? segment(first)?.activation,
-            line.baseSequence > sequence
+            line.baseSequence >= sequence
         {
             return .gone(sequence..<line.baseSequence, position: first + SegmentGeometry.dataStart)
         }

@@ -1,7 +1,7 @@
 /// A tailer whose place is kept in the log, under a name: it goes on where it last committed, after any restart.
 ///
 /// One process and task at a time may have it open. What was read since the last ``commit(durably:)`` is read again
-/// after a crash. Get one from ``Log/tailer(named:startingAt:visibility:checksums:)``.
+/// after a crash. Get one from ``Log/tailer(named:startingAt:visibility:checksums:protecting:)``.
 public struct NamedTailer: ~Copyable {
     /// The name, 1 to 64 characters.
     public let name: String
@@ -9,10 +9,13 @@ public struct NamedTailer: ~Copyable {
     ///
     /// Read through it, or through the methods of the same names here.
     public var tailer: Tailer
+    /// Whether retention removes nothing that it has yet to read.
+    public let isProtecting: Bool
     private let file: NamedTailerFile
 
-    init(_ name: String, _ tailer: consuming Tailer, _ file: NamedTailerFile) {
+    init(_ name: String, _ tailer: consuming Tailer, _ file: NamedTailerFile, isProtecting: Bool) {
         self.name = name
+        self.isProtecting = isProtecting
         self.tailer = tailer
         self.file = file
     }
@@ -40,7 +43,11 @@ public struct NamedTailer: ~Copyable {
     /// - Parameter durably: Whether a crash of the machine must not take the place back; costs a flush.
     /// - Throws: `diskFull`, `io`.
     public func commit(durably: Bool = true) throws(LogError) {
-        let place = NamedTailerFile.Place(position: tailer.position.rawValue, sequence: tailer.sequence)
+        let place = NamedTailerFile.Place(
+            position: tailer.position.rawValue,
+            sequence: tailer.sequence,
+            isProtecting: isProtecting
+        )
         try file.store(place, durably: durably)
     }
 }
@@ -57,4 +64,6 @@ public struct NamedTailerInfo: Hashable, Codable, Sendable {
     public let lag: UInt64
     /// Whether some process has it open.
     public let isOpen: Bool
+    /// Whether retention removes nothing that it has yet to read.
+    public let protecting: Bool
 }

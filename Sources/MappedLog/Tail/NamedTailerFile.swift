@@ -7,8 +7,10 @@ internal import _CMappedLog
 /// It is never replaced, since its open file description carries the lock that says who has the tailer open.
 struct NamedTailerFile {
     struct Place: Hashable, Sendable {
-        let position: UInt64
-        let sequence: UInt64
+        var position: UInt64
+        var sequence: UInt64
+        /// Retention removes nothing that it has yet to read.
+        var isProtecting: Bool
     }
 
     let file: OpenFile
@@ -95,6 +97,7 @@ struct NamedTailerFile {
         slot.counter = (newest?.counter ?? 0) &+ 1
         slot.position = place.position
         slot.sequence = place.sequence
+        slot.flags = place.isProtecting ? MLOG_TAILER_PROTECTING : 0
         slot.crc = checksum(slot)
         // Never over the slot that counts: a torn write would take both.
         try file.write(slot, at: (1 - (newest?.number ?? 1)) * UInt64(MLOG_TAILER_SLOT_STRIDE))
@@ -122,16 +125,20 @@ struct NamedTailerFile {
                 advice: "set it anew with `mlog tailers LOG reset NAME --to …`"
             )
         }
-        guard best.flags == 0 else {
+        guard best.flags & ~MLOG_TAILER_PROTECTING == 0 else {
             throw LogError(
                 .unsupportedFeature,
                 file: file.path,
-                expected: "no flags",
+                expected: "no flag but 1",
                 found: "0x\(best.flags.hexadecimal(digits: 16))",
                 advice: "use a version of MappedLog that knows this feature"
             )
         }
-        return (number, best.counter, Place(position: best.position, sequence: best.sequence))
+        return (number, best.counter, Place(
+            position: best.position,
+            sequence: best.sequence,
+            isProtecting: best.flags & MLOG_TAILER_PROTECTING != 0
+        ))
     }
 
     private func checksum(_ slot: mlog_tailer_slot) -> UInt32 {

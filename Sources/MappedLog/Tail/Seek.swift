@@ -23,6 +23,20 @@ struct Seek {
     }
 
     func place(_ start: TailStart) throws(LogError) -> Place {
+        var first: UInt64?
+        while true {
+            do throws(LogError) {
+                return try find(start)
+            } catch  where error.code == .missingSegment || error.code == .recordsGone {
+                // Retention may have removed what was about to be opened.
+                let now = try reader.log.medium.listSegments().first?.base
+                if now == first { throw error }
+                first = now
+            }
+        }
+    }
+
+    private func find(_ start: TailStart) throws(LogError) -> Place {
         switch start {
         case .first: return try first()
         case .end: return try end()

@@ -30,6 +30,22 @@ public struct Tailer: ~Copyable {
         return Tailer(Cursor(reader, at: place, checksums: checksums), visibility: visibility)
     }
 
+    /// Goes on where a named tailer was; where that is gone, at the first record that is left, and says so first.
+    static func resume(
+        _ reader: LogReader,
+        _ place: NamedTailerFile.Place,
+        _ visibility: Visibility,
+        checksums: Bool
+    ) throws(LogError) -> Tailer {
+        do throws(LogError) {
+            return try start(reader, .position(Position(rawValue: place.position)), visibility, checksums: checksums)
+        } catch  where error.code == .recordsGone {
+            var tailer = try start(reader, .first, visibility, checksums: checksums)
+            tailer.cursor.standBefore(gapFrom: place.sequence, position: place.position)
+            return tailer
+        }
+    }
+
     /// The position of the next frame.
     public var position: Position { Position(rawValue: cursor.nextPosition) }
 

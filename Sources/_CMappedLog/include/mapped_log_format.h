@@ -173,12 +173,13 @@ MLOG_AT(mlog_index_entry, reserved, 24);
 // `crc` is CRC32C of the log's UUID, then bytes 0–59.
 enum { MLOG_TAILER_FILE_BYTES = 1024, MLOG_TAILER_SLOT_STRIDE = 512 };
 #define MLOG_TAILER_MAGIC 0x0A524C54474F4C4DULL      // "MLOGTLR\n"
+#define MLOG_TAILER_PROTECTING 1ULL                  // in flags: retention removes no segment it has yet to read
 typedef struct mlog_tailer_slot {
     uint64_t magic;
     uint64_t counter;
     uint64_t position;                  // of the next frame to read
     uint64_t sequence;                  // of the next record to read
-    uint64_t flags;                     // zero; reserved
+    uint64_t flags;                     // MLOG_TAILER_PROTECTING; else zero, reserved
     uint8_t  reserved[20];              // zero
     uint32_t crc;
 } mlog_tailer_slot;

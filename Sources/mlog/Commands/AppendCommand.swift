@@ -9,7 +9,8 @@ struct AppendCommand: ParsableCommand {
         abstract: "Append records from standard input.",
         discussion: """
             Each line is a record, without its line feed; the last one need not have one. With --format \
-            length-prefixed each record follows its length in four bytes, little-endian, and may hold any bytes.
+            length-prefixed each record follows its length in four bytes, little-endian, and may hold any bytes: \
+            what 'mlog tail --format length-prefixed' prints comes in again with its payloads as they were.
 
             With --batch, tailers see up to that many records at once, or none of them. A batch is smaller where the \
             input pauses, or where it would not fit into a segment.

@@ -11,25 +11,48 @@ struct CreateCommand: ParsableCommand {
             What is chosen here is kept in the log. A segment is one file of a log, allocated as a whole before it is \
             used; a record has to fit into one.
 
+            With one of the --retain options, whoever has the log open for writing removes its oldest segments as \
+            'mlog retain' does, at once and whenever one is full. --like takes what is not given here from another \
+            log.
+
             Examples:
               mlog create /var/log/orders
               mlog create --segment-size 256MiB --durability 1MiB /var/log/orders
+              mlog create --retain-bytes 10GiB --retain-age 30d /var/log/orders
+              mlog create --like /var/log/orders /var/log/invoices
             """
     )
 
     @Argument(help: LogLocation.help)
     var log: LogLocation
 
-    @Option(help: ArgumentHelp("Bytes of a segment: 64KiB to 4GiB, a multiple of 64KiB.", valueName: "size"))
-    var segmentSize = ByteSize(bytes: LogOptions().segmentSize)
+    @Option(
+        help: ArgumentHelp(
+            "Bytes of a segment: 64KiB to 4GiB, a multiple of 64KiB. (default: 64MiB)",
+            valueName: "size"
+        )
+    )
+    var segmentSize: ByteSize?
 
-    @Option(help: ArgumentHelp("Who may read and write the log, as chmod takes it in digits.", valueName: "mode"))
-    var permissions = PermissionsArgument(LogOptions().permissions)
+    @Option(
+        help: ArgumentHelp(
+            "Who may read and write the log, as chmod takes it in digits. (default: 0600)",
+            valueName: "mode"
+        )
+    )
+    var permissions: PermissionsArgument?
 
     @Option(help: DurabilityArgument.help)
-    var durability = DurabilityArgument(LogOptions().durability)
+    var durability: DurabilityArgument?
+
+    @OptionGroup var retention: RetentionArguments
+
+    @Option(help: ArgumentHelp("Take the options of this log where none are given.", valueName: "log"))
+    var like: LogLocation?
 
     func validate() throws {
+        try retention.check()
+        guard let segmentSize else { return }
         let step: UInt64 = 64 << 10
         guard (step...4 << 30).contains(segmentSize.bytes), segmentSize.bytes.isMultiple(of: step) else {
             throw ValidationError("--segment-size takes 64KiB to 4GiB, a multiple of 64KiB, not \(segmentSize).")
@@ -37,10 +60,11 @@ struct CreateCommand: ParsableCommand {
     }
 
     func run() throws {
-        var options = LogOptions()
-        options.segmentSize = segmentSize.bytes
-        options.permissions = permissions.permissions
-        options.durability = durability.durability
+        var options = try like.map { try LogOptions(ofLogAt: $0.path) } ?? LogOptions()
+        if let segmentSize { options.segmentSize = segmentSize.bytes }
+        if let permissions { options.permissions = permissions.permissions }
+        if let durability { options.durability = durability.durability }
+        if let rule = retention.rule { options.retention = rule }
         try Log.create(at: log.path, options: options).close()
     }
 }

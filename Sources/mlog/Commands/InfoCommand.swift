@@ -52,8 +52,10 @@ struct InfoCommand: ParsableCommand {
         if !info.tailers.isEmpty {
             report.add(line: "")
             report.add(
-                table: ["tailer", " position", " sequence", " lag"],
-                rows: info.tailers.map { [$0.name, "\($0.position)", "\($0.sequence)", "\($0.lag)"] }
+                table: ["tailer", " position", " sequence", " lag", "protecting"],
+                rows: info.tailers.map {
+                    [$0.name, "\($0.position)", "\($0.sequence)", "\($0.lag)", $0.protecting ? "yes" : "no"]
+                }
             )
         }
         return report

@@ -25,9 +25,12 @@ struct ListTailersCommand: ParsableCommand {
             report.add(line: "no named tailers")
         } else {
             report.add(
-                table: ["tailer", " position", " sequence", " lag", "open"],
+                table: ["tailer", " position", " sequence", " lag", "open", "protecting"],
                 rows: infos.map {
-                    [$0.name, "\($0.position)", "\($0.sequence)", "\($0.lag)", $0.isOpen ? "yes" : "no"]
+                    [
+                        $0.name, "\($0.position)", "\($0.sequence)", "\($0.lag)", $0.isOpen ? "yes" : "no",
+                        $0.protecting ? "yes" : "no",
+                    ]
                 }
             )
         }

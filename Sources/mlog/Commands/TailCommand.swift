@@ -19,7 +19,14 @@ struct TailCommand: ParsableCommand {
 
             --as NAME tails under a name: it begins where that name left off (or, the first time, at --from, else at \
             the first record). The place is kept after the output was written, in -f once a second and at the end, \
-            so after a crash some records may come again, but none is left out.
+            so after a crash some records may come again, but none is left out. With --protect, retention removes \
+            nothing that NAME has yet to read, until --no-protect.
+
+            Where retention has removed records that were to come next, it says which, with status 1; with --as the \
+            next run goes on behind them.
+
+            '--format length-prefixed' keeps any payload: with 'mlog append --format length-prefixed' it moves \
+            records to another log or out of any.
 
             Examples:
               mlog tail -f /var/log/orders
@@ -27,6 +34,8 @@ struct TailCommand: ParsableCommand {
               mlog tail --from time:2025-11-23T12:00:00Z --count 5 /var/log/orders
               mlog tail --from -5m --format json /var/log/orders | jq .payload
               mlog tail --as billing -f /var/log/orders | bill
+              mlog tail -n +1 --format length-prefixed a |
+                mlog append --format length-prefixed b
             """
     )
 
@@ -62,6 +71,9 @@ struct TailCommand: ParsableCommand {
     @Option(name: .customLong("as"), help: ArgumentHelp("Tail under a name that the log remembers.", valueName: "name"))
     var name: String?
 
+    @Flag(inversion: .prefixedNo, help: "Keep retention from what --as has yet to read, from now on.")
+    var protect: Bool?
+
     @Flag(help: "Print the newest record first.")
     var reverse = false
 
@@ -72,6 +84,7 @@ struct TailCommand: ParsableCommand {
         }
         if reverse, follows { throw ValidationError("--reverse has an end and -f has none: give one.") }
         if reverse, name != nil { throw ValidationError("--as goes forward only: leave out --reverse.") }
+        if protect != nil, name == nil { throw ValidationError("--protect needs a name: give --as, too.") }
         if name?.isEmpty == true { throw ValidationError("--as needs a name that isn't empty.") }
     }
 
@@ -94,7 +107,8 @@ struct TailCommand: ParsableCommand {
     private func tail(as name: String, with printer: inout RecordPrinter) throws {
         let log = try Log.openReadOnly(at: log.path)
         let start = from?.start ?? .first
-        var source = CommittingTailer(try log.tailer(named: name, startingAt: start, visibility: visibility))
+        let tailer = try log.tailer(named: name, startingAt: start, visibility: visibility, protecting: protect)
+        var source = CommittingTailer(tailer)
         try printer.print(from: &source, until: follows ? nil : log.nextSequence)
     }
 
