@@ -29,6 +29,50 @@ int mlog_fallocate(int descriptor, uint64_t byte_count) {
     return result(status);
 }
 
+// Where copy_file_range(2) can't, or won't go on.
+static int copy_by_hand(int from, int to, uint64_t offset, uint64_t end) {
+    size_t size = 1u << 20;
+    char *buffer = malloc(size);
+    if (buffer == NULL) return -ENOMEM;
+    int status = 0;
+    while (offset < end && status == 0) {
+        size_t wanted = end - offset < size ? (size_t)(end - offset) : size;
+        ssize_t got = pread(from, buffer, wanted, (off_t)offset);
+        if (got <= 0) {
+            if (got == 0) status = -ENODATA;
+            else if (errno != EINTR) status = -errno;
+            continue;
+        }
+        for (ssize_t done = 0; done < got && status == 0;) {
+            ssize_t put = pwrite(to, buffer + done, (size_t)(got - done), (off_t)offset + done);
+            if (put >= 0) done += put;
+            else if (errno != EINTR) status = -errno;
+        }
+        offset += (uint64_t)got;
+    }
+    free(buffer);
+    return status;
+}
+
+int mlog_copy_range(int from, int to, uint64_t offset, uint64_t byte_count) {
+    uint64_t end = offset + byte_count;
+    while (offset < end) {
+        loff_t source = (loff_t)offset, target = (loff_t)offset;
+        size_t wanted = end - offset < 1u << 30 ? (size_t)(end - offset) : 1u << 30;
+        ssize_t count = copy_file_range(from, &source, to, &target, wanted, 0);
+        if (count > 0) {
+            offset += (uint64_t)count;
+        } else if (count < 0 && errno == EINTR) {
+            continue;
+        } else if (count < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO)) {
+            return -errno;
+        } else {
+            return copy_by_hand(from, to, offset, end);
+        }
+    }
+    return 0;
+}
+
 int mlog_rename_noreplace(const char *from, const char *to) {
     return result(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 1 /* RENAME_NOREPLACE */));
 }

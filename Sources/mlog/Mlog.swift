@@ -37,6 +37,7 @@ struct Mlog: ParsableCommand {
             CompactCommand.self,
             RestoreCommand.self,
             RetainCommand.self,
+            SnapshotCommand.self,
             TailersCommand.self,
         ]
     )

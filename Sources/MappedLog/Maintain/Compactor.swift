@@ -27,11 +27,29 @@ public enum Compactor {
         let place = try LogPlace(at: path)
         let lock = try lock(place)
         defer { withExtendedLifetime(lock) {} }
+        return try run(place, options, durable: nil, progress)
+    }
+
+    /// Compacts; only with the lock, or where nobody else can be at it.
+    ///
+    /// - Parameters:
+    ///   - place: The log.
+    ///   - options: How, and what is left alone.
+    ///   - durable: What is known durable, by who has made it so; nil: what the log says.
+    ///   - progress: Called once for each block.
+    /// - Throws: As `compact(at:options:progress:)`.
+    /// - Returns: What was done.
+    static func run(
+        _ place: LogPlace,
+        _ options: CompactionOptions,
+        durable: UInt64?,
+        _ progress: ((CompactionProgress) -> Void)?
+    ) throws(LogError) -> CompactionReport {
         let start = ContinuousClock.now
         var report = CompactionReport()
         report.isDryRun = options.isDryRun
         if !options.isDryRun { report.removedLeftovers = try place.medium.removeUnfinishedCompactions() }
-        let candidates = try Candidates(place, options).find()
+        let candidates = try Candidates(place, options, durable: durable).find()
         if options.isDryRun {
             report.segments = candidates.map { base in
                 CompactionReport.Segment(
@@ -186,17 +204,19 @@ public enum Compactor {
     private struct Candidates {
         let place: LogPlace
         let options: CompactionOptions
+        private let durable: UInt64?
 
-        init(_ place: LogPlace, _ options: CompactionOptions) {
+        init(_ place: LogPlace, _ options: CompactionOptions, durable: UInt64?) {
             self.place = place
             self.options = options
+            self.durable = durable
         }
 
         /// Sealed segments before known durable that are raw; where both forms are there, it settles which one stays.
         func find() throws(LogError) -> [UInt64] {
             let bases = try place.bases()
             try place.checkMayWrite(bases)
-            let durable = try durablePosition()
+            let durable = if let durable { durable } else { try LogReader.knownDurable(of: place) }
             let behind = place.geometry.segmentSize + SegmentGeometry.dataStart
             let sealed = bases.filter { $0 + behind <= durable }
             var found: [UInt64] = []
@@ -211,10 +231,6 @@ public enum Compactor {
                 found.append(base)
             }
             return found
-        }
-
-        private func durablePosition() throws(LogError) -> UInt64 {
-            try LogReader.knownDurable(of: place)
         }
 
         private func isDue(_ base: UInt64) throws(LogError) -> Bool {

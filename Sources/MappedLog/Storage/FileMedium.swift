@@ -20,7 +20,7 @@ struct FileMedium: Medium {
         ]
         return writers.reduce(into: []) { if permissions.contains($1.0) { $0.formUnion($1.1) } }
     }
-    private func directoryMode(_ mode: FilePermissions) -> FilePermissions {
+    func directoryMode(_ mode: FilePermissions) -> FilePermissions {
         let searchers: [(FilePermissions, FilePermissions)] = [
             (.ownerRead, .ownerExecute), (.groupRead, .groupExecute), (.otherRead, .otherExecute),
         ]
@@ -336,7 +336,7 @@ struct FileMedium: Medium {
         try makeDirectory(lostAndFound, directoryMode(permissions))
     }
 
-    private func makeDirectory(_ directory: FilePath, _ mode: FilePermissions) throws(LogError) {
+    func makeDirectory(_ directory: FilePath, _ mode: FilePermissions) throws(LogError) {
         do throws(Errno) {
             try SystemCall.makeDirectory(directory, mode: 0o700)
         } catch .fileExists {

@@ -81,6 +81,16 @@ enum SystemCall {
         _ = try check(mlog_fallocate(descriptor, byteCount))
     }
 
+    /// `copy_file_range(2)`, to the same offsets; else by reading and writing.
+    static func copy(_ source: CInt, to target: CInt, _ range: Range<UInt64>) throws(Errno) {
+        _ = try check(mlog_copy_range(source, target, range.lowerBound, UInt64(range.count)))
+    }
+
+    /// `rmdir(2)`.
+    static func removeDirectory(_ path: FilePath) throws(Errno) {
+        guard unsafe path.withPlatformString({ unsafe rmdir($0) }) == 0 else { throw lastError }
+    }
+
     /// `fdatasync(2)`.
     ///
     /// Never retried: after a failed write-back the cache shows what the disk lacks.

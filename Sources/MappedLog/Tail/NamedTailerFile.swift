@@ -134,11 +134,14 @@ struct NamedTailerFile {
                 advice: "use a version of MappedLog that knows this feature"
             )
         }
-        return (number, best.counter, Place(
-            position: best.position,
-            sequence: best.sequence,
-            isProtecting: best.flags & MLOG_TAILER_PROTECTING != 0
-        ))
+        return (
+            number, best.counter,
+            Place(
+                position: best.position,
+                sequence: best.sequence,
+                isProtecting: best.flags & MLOG_TAILER_PROTECTING != 0
+            )
+        )
     }
 
     private func checksum(_ slot: mlog_tailer_slot) -> UInt32 {

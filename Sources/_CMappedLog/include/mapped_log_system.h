@@ -27,6 +27,9 @@ uint32_t mlog_frame_crc(const void *frame, size_t frame_bytes, uint64_t word, ui
 int mlog_openat(int directory, const char *path, int flags, mode_t mode);
 // fallocate(2), mode 0: allocates and extends. EINTR is retried.
 int mlog_fallocate(int descriptor, uint64_t byte_count);
+// Copies a range to the same offsets of another file: copy_file_range(2), which shares the blocks where the file system
+// can; else by reading and writing. -ENODATA where the source ends before it.
+int mlog_copy_range(int from, int to, uint64_t offset, uint64_t byte_count);
 // renameat2(2), RENAME_NOREPLACE.
 int mlog_rename_noreplace(const char *from, const char *to);
 // Gives the unnamed file (O_TMPFILE) a name that must not exist: linkat(2) through /proc/self/fd.

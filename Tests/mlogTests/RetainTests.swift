@@ -1,0 +1,108 @@
+import Foundation
+import Testing
+
+/// Tests of `mlog retain`, `mlog snapshot`, and of what `mlog create` keeps with a log.
+struct RetainTests {
+    private let lines = (1...3_000).map { "record \($0) \(String(repeating: "x", count: 100))" }
+
+    private func segments(_ log: String) throws -> [String] {
+        try FileManager.default.contentsOfDirectory(atPath: log).filter { $0.contains(".mlog") }.sorted()
+    }
+
+    private func object(_ outcome: Outcome) throws -> [String: Any] {
+        try #require(try JSONSerialization.jsonObject(with: Data(outcome.output)) as? [String: Any])
+    }
+
+    @Test("Old segments go, a tailer that protects keeps them, and one that doesn't is told")
+    func retains() async throws {
+        let log = try await TemporaryLog(of: lines)
+        let count = try segments(log.path).count
+        #expect(try await Mlog.run("tail", "--as", "slow", "--count", "5", log.path).lines == Array(lines[..<5]))
+        #expect(try await Mlog.run("tail", "--as", "audit", "--protect", "--count", "900", log.path).status == 0)
+        let list = try await Mlog.run("tailers", log.path)
+        #expect(list.lines.contains { $0.hasPrefix("audit") && $0.hasSuffix("yes") })
+        #expect(list.lines.contains { $0.hasPrefix("slow") && $0.hasSuffix("no") })
+        let info = try object(try await Mlog.run("info", "--json", log.path))
+        #expect((info["tailers"] as? [[String: Any]])?.map { $0["protecting"] as? Bool } == [true, false])
+
+        let dry = try await Mlog.run("retain", "--segments", "2", "--dry-run", log.path)
+        #expect(dry.status == 0 && dry.lines.last?.contains("audit") == true)
+        #expect(try segments(log.path).count == count)
+        let report = try object(try await Mlog.run("retain", "--segments", "2", "--json", log.path))
+        #expect(report["protectedBy"] as? String == "audit")
+        let removed = try #require(report["removed"] as? [[String: Any]]).count
+        #expect(removed == dry.lines.count - 2)
+        #expect(try segments(log.path).count == count - removed)
+        let first = try #require(report["firstSequence"] as? Int)
+        #expect(first > 5 && first <= 900)
+
+        let told = try await Mlog.run("tail", "--as", "slow", "--count", "1", log.path)
+        #expect(told.status == 1)
+        #expect(told.errors.contains("sequences 5..<\(first)"))
+        #expect(try await Mlog.run("tail", "--as", "slow", "--count", "1", log.path).lines == [lines[first]])
+        #expect(try await Mlog.run("tail", "--as", "audit", "--no-protect", log.path).lines == Array(lines[900...]))
+        #expect(try await Mlog.run("retain", "--bytes", "200KiB", log.path).lines.last?.contains("removed") == true)
+        #expect(try segments(log.path).count <= 3)
+        #expect(try await Mlog.run("retain", "--age", "1d", log.path).text == "nothing to remove\n")
+        #expect(try await Mlog.run("verify", log.path).status == 0)
+    }
+
+    @Test(
+        "What makes no sense is wrong usage",
+        arguments: [
+            "retain LOG", "retain LOG --segments 0", "retain LOG --bytes 0", "retain LOG --age 0s",
+            "create LOG --retain-segments 0", "tail LOG --protect", "snapshot LOG",
+        ]
+    )
+    func refusesNonsense(line: String) async throws {
+        let log = try TemporaryLog()
+        let outcome = try await Mlog.shell("$mlog \(line.replacingOccurrences(of: "LOG", with: log.path))")
+        #expect(outcome.status == 2)
+        #expect(!FileManager.default.fileExists(atPath: log.path))
+    }
+
+    @Test("A log is made like another, and keeps its size by itself")
+    func createsLike() async throws {
+        let log = try TemporaryLog()
+        let options = ["--segment-size 64KiB --permissions 0640 --durability 1ms --retain-segments 3 --retain-age 30d"]
+        #expect(try await Mlog.shell("$mlog create \(log.path) \(options[0])").status == 0)
+        let like = log.directory + "/like"
+        #expect(try await Mlog.run("create", "--like", log.path, "--durability", "never", like).status == 0)
+        let settings = try [log.path, like].map { path in
+            let data = try Data(contentsOf: URL(fileURLWithPath: path + "/options.json"))
+            return try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
+        }
+        for name in ["segmentSize", "permissions", "retention"] {
+            #expect(settings[0][name] as? NSObject == settings[1][name] as? NSObject)
+        }
+        #expect(settings[0]["retention"] as? [String: Int] == ["segments": 3, "ageSeconds": 30 * 86_400])
+        #expect(settings[1]["durability"] as? String == "never")
+        #expect(settings[0]["id"] as? String != settings[1]["id"] as? String)
+        try await Mlog.append(lines, to: log.path)
+        #expect(try await Mlog.run("create", "--like", log.directory, like + "2").status == 1)
+        // Whoever opens it next does what is left to do.
+        try await eventually("only three segments are left") {
+            try await Mlog.append(["one more"], to: log.path)
+            return try segments(log.path).count <= 4
+        }
+    }
+
+    @Test("A copy made while lines come holds the first of them")
+    func copies() async throws {
+        let log = try await TemporaryLog(of: lines)
+        let copy = log.directory + "/copy"
+        _ = try await RunningMlog.run("append", log.path, in: log.directory) { writer in
+            for line in lines { try await writer.write(line + "\n") }
+            let outcome = try await Mlog.run("snapshot", "--compact", "--json", log.path, copy)
+            #expect(outcome.status == 0)
+            #expect(try object(outcome)["compactedSegments"] as? Int ?? 0 > 3)
+            try await writer.finishInput()
+        }
+        let copied = try await Mlog.run("tail", "-n", "+1", copy).lines
+        #expect(copied.count >= lines.count)
+        #expect(try await Mlog.run("tail", "-n", "+1", log.path).lines.starts(with: copied))
+        #expect(try await Mlog.run("verify", copy).status == 0)
+        let again = try await Mlog.run("snapshot", log.path, copy)
+        #expect(again.status == 1 && again.errors.contains("empty"))
+    }
+}
