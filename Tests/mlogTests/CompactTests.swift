@@ -15,15 +15,17 @@ struct CompactTests {
         let raw = try segments(log.path, ".mlog").count
         let dry = try await Mlog.run("compact", "--dry-run", log.path)
         #expect(dry.status == 0)
-        #expect(dry.lines.count == raw - 2)
+        // The active segment, and the prepared one if it is there already.
+        let sealed = dry.lines.count
+        #expect(raw - sealed == 1 || raw - sealed == 2)
         #expect(try segments(log.path, ".mlog").count == raw)
 
         let outcome = try await Mlog.run("compact", "--level", "9", "--block-size", "64KiB", "--jobs", "2", log.path)
         #expect(outcome.status == 0)
         #expect(outcome.errors == "")
-        #expect(outcome.lines.last?.hasPrefix("compacted \(raw - 2) segments: ") == true)
+        #expect(outcome.lines.last?.hasPrefix("compacted \(sealed) segments: ") == true)
         let compacted = try segments(log.path, ".mlog.lz4")
-        #expect(compacted.count == raw - 2)
+        #expect(compacted.count == sealed)
         #expect(try await Mlog.run("tail", "--from", "first", log.path).lines == lines)
         #expect(try await Mlog.run("tail", "--reverse", "-n", "3000", log.path).lines == Array(lines.reversed()))
         #expect(try await Mlog.run("verify", log.path).status == 0)
