@@ -24,11 +24,19 @@ extension Log {
         let next = segments.reduce(line?.baseSequence ?? 0) { $0 &+ $1.records }
         let endPosition = end?.position ?? readable.map { $0.base + SegmentGeometry.dataStart } ?? start
         return LogInfo(
-            id: id.description, formatVersion: "\(MLOG_FORMAT_MAJOR).\(MLOG_FORMAT_MINOR)", medium: place.medium.name,
-            segmentSize: segmentSize, firstSequence: line?.baseSequence ?? 0, nextSequence: end?.sequence ?? next,
-            firstPosition: start, endPosition: endPosition,
-            durablePosition: (try? reader.knownDurable()) ?? start, writers: place.medium.writersAlive()?.shared ?? 0,
-            tailers: place.tailerInfos(nextSequence: end?.sequence ?? next), segments: segments)
+            id: id.description,
+            formatVersion: "\(MLOG_FORMAT_MAJOR).\(MLOG_FORMAT_MINOR)",
+            medium: place.medium.name,
+            segmentSize: segmentSize,
+            firstSequence: line?.baseSequence ?? 0,
+            nextSequence: end?.sequence ?? next,
+            firstPosition: start,
+            endPosition: endPosition,
+            durablePosition: (try? reader.knownDurable()) ?? start,
+            writers: place.medium.writersAlive()?.shared ?? 0,
+            tailers: place.tailerInfos(nextSequence: end?.sequence ?? next),
+            segments: segments
+        )
     }
 }
 
@@ -49,8 +57,11 @@ extension LogPlace {
                 let place = try? file.place
             else { return nil }
             return LogInfo.TailerInfo(
-                name: name, position: place.position, sequence: place.sequence,
-                lag: nextSequence - min(nextSequence, place.sequence))
+                name: name,
+                position: place.position,
+                sequence: place.sequence,
+                lag: nextSequence - min(nextSequence, place.sequence)
+            )
         }
     }
 }

@@ -88,6 +88,9 @@ extension ProcessTests {
             }
 
             let log = try Log.open(at: scene.log)
+            // Flushers died too, and poisoned nothing.
+            try log.sync()
+            #expect(try log.durablePosition == log.endPosition)
             let records = try log.nextSequence
             try log.close()
             let reports = try scene.finish(tailers, records: records)
@@ -145,7 +148,7 @@ extension ProcessTests {
             return .record(writer: 99, counter: counter, byteCount: 40)
         }
 
-        @Test func `a writer that dies in the middle of an append holds the next one up for less than 1 ms`() throws {
+        @Test func `a writer that dies in the middle of an append holds the next one up for a moment only`() throws {
             let scene = try Scene()
             let tailer = try scene.tailer(["--read-only"])
             let appender = try scene.appender(0, ["--mix", "mixed", "--pace", "1000"])
@@ -174,7 +177,7 @@ extension ProcessTests {
             gaps.sort()
             print(
                 "from a writer's death to the next append: median \(gaps[gaps.count / 2]) ms, "
-                    + "largest \(gaps[gaps.count - 1]) ms of \(gaps.count)"
+                    + "largest \(gaps[gaps.count - 1]) ms, \(gaps.filter { $0 < 1 }.count) of \(gaps.count) below 1 ms"
             )
             #expect(gaps[gaps.count / 2] < 20)
             #expect(gaps[gaps.count - 1] < 1000)

@@ -42,6 +42,7 @@ struct Fork: ParsableCommand {
             check("namedTailers") { _ = try log.namedTailers() }
             check("resetNamedTailer") { try log.resetNamedTailer("audit", to: .first) }
             check("removeNamedTailer") { try log.removeNamedTailer("audit") }
+            check("info") { _ = try log.info() }
             check("close") { try log.close() }
             say("child \(wrong.isEmpty ? "refused" : wrong.joined(separator: "; "))")
             _exit(0)

@@ -12,5 +12,5 @@ try log.sync()
 // Tail: from the first record on, zero-copy, here or in any other process.
 var tailer = try log.tailer(from: .first)
 while let record = try tailer.next() {
-    print(record.sequence, record.timestamp, record.payload.byteCount)
+    print(record.sequence, record.timestamp.nanosecondsSince1970, record.payload.byteCount)
 }

@@ -76,10 +76,12 @@ extension Appender {
     /// What follows the `end` word: the seal, and the slot that stands at the start of the next segment.
     private func finishRoll(_ turn: inout Turn, _ segment: Segment, _ line: ActivationLine) {
         let slot = turn.slot
+        let isShort = control.lostPosition.load() == segment.base + SegmentGeometry.dataStart
+        let lost = isShort ? control.lostCount.load() : 0
         segment.store(
             SealLine(
                 endOffset: slot.tail - segment.base,
-                recordCount: slot.sequence &- line.baseSequence,
+                recordCount: slot.sequence &- line.baseSequence &- lost,
                 smallestTimestamp: slot.smallest_timestamp,
                 largestTimestamp: slot.largest_timestamp
             )

@@ -114,20 +114,25 @@ final class Writer: Sendable {
         let report: RecoveryReport
         let slot: mlog_append_slot
         var endsWithMark = false
-        if let closed, try place.confirms(closed) {
-            slot = closed
+        var lostCount: UInt64 = 0
+        if let closed, try place.confirms(closed.slot) {
+            slot = closed.slot
+            lostCount = closed.lostCount
             endsWithMark = true
-            report = RecoveryReport(closed: closed)
+            report = RecoveryReport(closed: closed.slot)
         } else {
             var recovery = Recovery(place)
             // Who dies in a flush of recovery's own may have seen it fail: the next one has to know.
             try recovery.run(mistrustsCache: mistrustsCache) { control.beginRecovery(on: system, for: place.id) }
             slot = recovery.slot
             endsWithMark = recovery.endsWithMark
+            lostCount = recovery.lostCount
             report = recovery.report
         }
         try control.beginLife(on: system, for: place.id, segmentSize: place.geometry.segmentSize, slot: slot)
         control.markTail.store(endsWithMark ? slot.tail : 0)
+        control.lostPosition.store(place.geometry.base(of: slot.tail) + SegmentGeometry.dataStart)
+        control.lostCount.store(lostCount)
         // The note is gone from the disk before the first append could follow it.
         try control.file.flushData()
         control.state.store(UInt32(MLOG_STATE_READY))
@@ -194,7 +199,10 @@ final class Writer: Sendable {
         let slot = control.currentSlot()
         guard appender.writingFailure() == nil, control.flushing.load() == 0, slot.tail == control.durable.load()
         else { return }
-        try control.writeCleanClose(slot)
+        let first = place.geometry.base(of: slot.tail) + SegmentGeometry.dataStart
+        let lost = control.lostPosition.load() == first ? control.lostCount.load() : 0
+        // Where the note has no room for them, the next open is to count them again.
+        if let lost = UInt32(exactly: lost) { try control.writeCleanClose(slot, lostCount: lost) }
     }
 }
 

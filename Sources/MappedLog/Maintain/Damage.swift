@@ -1,6 +1,8 @@
 /// One place where a log is not what was written, as ``Maintenance/verify(at:progress:)`` found it.
 public struct Damage: Codable, Hashable, Sendable {
-    /// A kind of damage. The set may grow in later versions.
+    /// A kind of damage.
+    ///
+    /// The set may grow in later versions.
     public struct Kind: RawRepresentable, Codable, Hashable, Sendable {
         /// The kind's name, as it stands in reports.
         public let rawValue: String
@@ -39,8 +41,13 @@ public struct Damage: Codable, Hashable, Sendable {
     }
 
     init(
-        _ kind: Kind, file: String, position: UInt64? = nil, positions: Range<UInt64>? = nil,
-        sequences: Range<UInt64>? = nil, expected: String, found: String
+        _ kind: Kind,
+        file: String,
+        position: UInt64? = nil,
+        positions: Range<UInt64>? = nil,
+        sequences: Range<UInt64>? = nil,
+        expected: String,
+        found: String
     ) {
         self.kind = kind
         self.file = file
@@ -75,11 +82,17 @@ extension Damage.Kind {
     public static let missingFrame = Self(rawValue: "missingFrame")
     /// The disk can't read a place.
     public static let unreadable = Self(rawValue: "unreadable")
-    /// An entry of the sparse index is missing, bad or wrong. Costs time only, until it is rebuilt.
+    /// An entry of the sparse index is missing, bad or wrong.
+    ///
+    /// Costs time only, until it is rebuilt.
     public static let indexEntry = Self(rawValue: "indexEntry")
-    /// Something stands behind the `end` frame of a segment. Costs no record.
+    /// Something stands behind the `end` frame of a segment.
+    ///
+    /// Costs no record.
     public static let behindEnd = Self(rawValue: "behindEnd")
-    /// A named tailer's file is damaged. The log is not.
+    /// A named tailer's file is damaged.
+    ///
+    /// The log is not.
     public static let namedTailer = Self(rawValue: "namedTailer")
 
     var summary: String {

@@ -74,8 +74,9 @@ final class Housekeeper: Sendable {
         return rest(tail)
     }
 
-    /// Nothing to do until the next append. After a second of rest a mark is due, so that the last
-    /// acknowledgement too stands in a frame.
+    /// Nothing to do until the next append.
+    ///
+    /// After a second of rest a mark is due, so that the last acknowledgement too stands in a frame.
     private func rest(_ tail: UInt64) -> Duration {
         if case .interval(let interval) = durability {
             // Only here an append has to be followed by something within a bound.

@@ -37,11 +37,16 @@ struct LogCheck {
     var bytes: UInt64 = 0
 
     /// - Parameters:
+    ///   - place: The log.
     ///   - live: The tail of a log with writers.
     ///   - hint: Where the log ended at its last clean close, if it knows.
     ///   - progress: Told how many bytes were looked at, of how many.
+    /// - Throws: `permissionDenied`, `io` where the directory or a file can't be opened.
     init(
-        _ place: LogPlace, live: mlog_append_slot?, hint: mlog_append_slot?, progress: (UInt64, UInt64) -> Void
+        _ place: LogPlace,
+        live: mlog_append_slot?,
+        hint: mlog_append_slot?,
+        progress: (UInt64, UInt64) -> Void
     ) throws(LogError) {
         self.place = place
         self.live = live
@@ -92,27 +97,40 @@ struct LogCheck {
             let expected = last.check.flatMap { Self.expected(behind: $0, last.expected) }
             rows.append(
                 Row(
-                    base: next, file: place.medium.segmentPath(next),
-                    state: .gone(place.missing(next, durable: durable), hasData: true), expected: expected))
+                    base: next,
+                    file: place.medium.segmentPath(next),
+                    state: .gone(place.missing(next, durable: durable), hasData: true),
+                    expected: expected
+                )
+            )
         }
     }
 
     // MARK: One segment
 
     private func row(
-        _ base: UInt64, _ name: SegmentName?, expected: ExpectedActivation?, hint: mlog_append_slot?,
+        _ base: UInt64,
+        _ name: SegmentName?,
+        expected: ExpectedActivation?,
+        hint: mlog_append_slot?,
         progress: (UInt64) -> Void
     ) throws(LogError) -> Row {
         let path = place.medium.segmentPath(base)
         func row(_ state: Row.State) -> Row { Row(base: base, file: path, state: state) }
         if case .unsupported(_, let file) = name {
             return Row(
-                base: base, file: place.medium.path.appending(file),
+                base: base,
+                file: place.medium.path.appending(file),
                 state: .unsupported(
                     LogError(
-                        .unsupportedSegment, file: place.medium.path.appending(file),
-                        expected: "a name that ends in .mlog", found: file,
-                        advice: "use a version of MappedLog that knows this form")))
+                        .unsupportedSegment,
+                        file: place.medium.path.appending(file),
+                        expected: "a name that ends in .mlog",
+                        found: file,
+                        advice: "use a version of MappedLog that knows this form"
+                    )
+                )
+            )
         }
         guard name != nil, let file = try place.medium.openSegment(base, writable: false) else {
             return row(.gone(place.missing(base, durable: nil), hasData: true))
@@ -133,7 +151,10 @@ struct LogCheck {
         let limit = live.map { $0.tail > base ? min($0.tail - base, place.geometry.segmentSize) : 0 }
         var check = try SegmentCheck(scanner, limit: limit, progress: progress)
         try check.checkIndex(
-            scanner, first: expected?.baseSequence ?? check.activation?.baseSequence, behind: behind(check, hint))
+            scanner,
+            first: expected?.baseSequence ?? check.activation?.baseSequence,
+            behind: behind(check, hint)
+        )
         return row(.frames(check, fault: fault))
     }
 
@@ -153,7 +174,9 @@ struct LogCheck {
         guard check.endFrame != nil, let sequence = check.runs.last?.sequenceBehind else { return nil }
         let before = check.activation?.largestTimestampBefore ?? expected?.largestTimestampBefore
         return ExpectedActivation(
-            baseSequence: sequence, largestTimestampBefore: max(before ?? .min, check.largestTimestamp),
-            mayBeLarger: check.isDoubtful || before == nil)
+            baseSequence: sequence,
+            largestTimestampBefore: max(before ?? .min, check.largestTimestamp),
+            mayBeLarger: check.isDoubtful || before == nil
+        )
     }
 }

@@ -1,4 +1,6 @@
-/// What a log holds, as ``Log/info()`` tells. Its JSON form is that of `mlog info --json`.
+/// What a log holds, as ``Log/info()`` tells.
+///
+/// Its JSON form is that of `mlog info --json`.
 public struct LogInfo: Codable, Hashable, Sendable {
     /// One named tailer.
     public struct TailerInfo: Codable, Hashable, Sendable {

@@ -8,14 +8,17 @@ extension LogPlace {
     /// - Throws: `notFound`, `notALog`, `unsupportedVersion`; `damaged` where no segment tells what log this is.
     /// - Returns: The log, and what is wrong with `options.json`.
     static func checking(_ path: FilePath) throws(LogError) -> (LogPlace, LogError?) {
-        do throws(LogError) { _ = try OpenFile(path, O_RDONLY | O_DIRECTORY) } catch where error.isAbsence {
+        do throws(LogError) { _ = try OpenFile(path, O_RDONLY | O_DIRECTORY) } catch  where error.isAbsence {
             let isFile = error.errno == .notDirectory
             throw LogError(
-                isFile ? .notALog : .notFound, file: path, expected: "a directory",
+                isFile ? .notALog : .notFound,
+                file: path,
+                expected: "a directory",
                 found: isFile ? "something else" : "nothing",
-                advice: "check the path, or make a log with `mlog create`")
+                advice: "check the path, or make a log with `mlog create`"
+            )
         }
-        do throws(LogError) { return (try LogPlace(reading: path), nil) } catch where error.code == .damaged {
+        do throws(LogError) { return (try LogPlace(reading: path), nil) } catch  where error.code == .damaged {
             let medium = FileMedium(path: path, permissions: LogOptions().permissions)
             for name in try medium.listSegments() {
                 guard case .raw(let base) = name, let file = try medium.openSegment(base, writable: false),
@@ -32,12 +35,13 @@ extension LogPlace {
     /// The slot of a log with writers; and of one without, where the last of them left it, if that is known.
     ///
     /// - Parameter writers: Who has the log open; nil where that can't be found out.
+    /// - Returns: The two slots.
     func slots(_ writers: WritersAlive?) -> (live: mlog_append_slot?, hint: mlog_append_slot?) {
         guard let file = try? medium.openControl(writable: false), let system = try? SystemIdentity.current(),
             let control = try? ControlBlock(file, writable: false), control.namesItself(id)
         else { return (nil, nil) }
         let isReady = control.isReady(on: system, for: id)
         if writers.map({ $0.shared > 0 }) ?? true, isReady { return (control.currentSlot(), nil) }
-        return (nil, control.cleanClose ?? (isReady ? control.currentSlot() : nil))
+        return (nil, control.cleanClose?.slot ?? (isReady ? control.currentSlot() : nil))
     }
 }

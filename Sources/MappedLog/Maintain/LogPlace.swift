@@ -28,12 +28,18 @@ struct LogPlace: Sendable {
         let settings = try LogSettings(contentsOf: path.appending("options.json"))
         guard let id = LogID(settings.id), id.description == settings.id else {
             throw LogError(
-                .damaged, file: path.appending("options.json"), expected: "a UUID as id, in lower case",
-                found: settings.id, advice: "restore the file from a copy, or run `mlog repair`")
+                .damaged,
+                file: path.appending("options.json"),
+                expected: "a UUID as id, in lower case",
+                found: settings.id,
+                advice: "restore the file from a copy, or run `mlog repair`"
+            )
         }
         self.init(
-            medium: FileMedium(path: path, permissions: settings.permissions), id: id,
-            geometry: SegmentGeometry(segmentSize: settings.segmentSize))
+            medium: FileMedium(path: path, permissions: settings.permissions),
+            id: id,
+            geometry: SegmentGeometry(segmentSize: settings.segmentSize)
+        )
     }
 
     /// The bases of all raw segments, which follow each other without a gap.
@@ -47,9 +53,13 @@ struct LogPlace: Sendable {
         for name in names {
             guard geometry.isBase(name.base) else {
                 throw LogError(
-                    .damaged, file: medium.segmentPath(name.base), position: Position(rawValue: name.base),
-                    expected: "a name that is a multiple of \(geometry.segmentSize)", found: "another",
-                    advice: "give the file the name of its position, or run `mlog repair`")
+                    .damaged,
+                    file: medium.segmentPath(name.base),
+                    position: Position(rawValue: name.base),
+                    expected: "a name that is a multiple of \(geometry.segmentSize)",
+                    found: "another",
+                    advice: "give the file the name of its position, or run `mlog repair`"
+                )
             }
             if case .unsupported(let base, let file) = name {
                 // Beside a raw segment another form of it doesn't count.
@@ -60,8 +70,12 @@ struct LogPlace: Sendable {
         }
         guard !bases.isEmpty else {
             throw LogError(
-                .missingSegment, file: medium.path, expected: "at least one segment", found: "none",
-                advice: "restore the log from a copy")
+                .missingSegment,
+                file: medium.path,
+                expected: "at least one segment",
+                found: "none",
+                advice: "restore the log from a copy"
+            )
         }
         for (base, next) in zip(bases, bases.dropFirst()) where next != base + geometry.segmentSize {
             throw missing(base + geometry.segmentSize, durable: nil)
@@ -86,31 +100,45 @@ struct LogPlace: Sendable {
 
     func missing(_ base: UInt64, durable: UInt64?) -> LogError {
         LogError(
-            .missingSegment, file: medium.segmentPath(base),
+            .missingSegment,
+            file: medium.segmentPath(base),
             position: Position(rawValue: base + SegmentGeometry.dataStart),
             expected: durable.map { "a segment, known durable up to \($0)" } ?? "a segment between its neighbours",
-            found: "no file", advice: "restore the file from a copy, or run `mlog repair`")
+            found: "no file",
+            advice: "restore the file from a copy, or run `mlog repair`"
+        )
     }
 
     /// A segment in a form that this version doesn't read.
     func unsupportedForm(_ base: UInt64, _ name: String) -> LogError {
         LogError(
-            .unsupportedSegment, file: medium.path.appending(name),
-            position: Position(rawValue: base + SegmentGeometry.dataStart), expected: "a name that ends in .mlog",
-            found: name, advice: "use a version of MappedLog that knows this form")
+            .unsupportedSegment,
+            file: medium.path.appending(name),
+            position: Position(rawValue: base + SegmentGeometry.dataStart),
+            expected: "a name that ends in .mlog",
+            found: name,
+            advice: "use a version of MappedLog that knows this form"
+        )
     }
 
     /// The activation line of a segment that was activated is not what it must be.
     func badActivation(_ base: UInt64, expected: String = "an activation line") -> LogError {
         .damaged(
-            medium.segmentPath(base), base + SegmentGeometry.dataStart, expected: expected,
-            found: "none, or another, at offset \(MLOG_ACTIVATION_OFFSET)")
+            medium.segmentPath(base),
+            base + SegmentGeometry.dataStart,
+            expected: expected,
+            found: "none, or another, at offset \(MLOG_ACTIVATION_OFFSET)"
+        )
     }
 
     func unsupported(_ part: String, _ file: FilePath, _ position: UInt64) -> LogError {
         LogError(
-            .unsupportedSegment, file: file, position: Position(rawValue: position),
-            expected: "a frame of format \(MLOG_FORMAT_MAJOR).\(MLOG_FORMAT_MINOR)", found: part,
-            advice: "use a version of MappedLog that knows it")
+            .unsupportedSegment,
+            file: file,
+            position: Position(rawValue: position),
+            expected: "a frame of format \(MLOG_FORMAT_MAJOR).\(MLOG_FORMAT_MINOR)",
+            found: part,
+            advice: "use a version of MappedLog that knows it"
+        )
     }
 }

@@ -19,7 +19,9 @@ struct LogSurvey: Sendable {
     /// The bases walked: from the segment that holds `durable` to the one with the cut.
     let walked: [UInt64]
     let ending: Ending
-    /// The end of the log. All that lies behind is cut off.
+    /// The end of the log.
+    ///
+    /// All that lies behind is cut off.
     let end: UInt64
     /// Of the segment that holds `end`.
     let walk: SegmentWalk
@@ -31,13 +33,17 @@ struct LogSurvey: Sendable {
     /// What an append slot says of this end of the log.
     var slot: mlog_append_slot {
         mlog_append_slot(
-            tail: end, sequence: nextSequence, smallest_timestamp: walk.smallestTimestamp,
-            largest_timestamp: walk.largestTimestamp)
+            tail: end,
+            sequence: nextSequence,
+            smallest_timestamp: walk.smallestTimestamp,
+            largest_timestamp: walk.largestTimestamp
+        )
     }
 
     /// - Throws: `damaged`, `missingSegment` and the like where what was durable can't be read.
     init(
-        of log: LogPlace, visit: (SegmentScanner, Frame, SegmentWalk) throws(LogError) -> Void = { _, _, _ in }
+        of log: LogPlace,
+        visit: (SegmentScanner, Frame, SegmentWalk) throws(LogError) -> Void = { _, _, _ in }
     ) throws(LogError) {
         let bases = try log.rawBases()
         // It was durable before the log was one; who seeks needs it, though the walk may start far behind it.
@@ -50,7 +56,8 @@ struct LogSurvey: Sendable {
             walked.append(base)
             let scanner = try log.scanner(base)
             let walk = try scanner.walk(from: SegmentGeometry.dataStart, sequence: line.baseSequence) {
-                frame, walk throws(LogError) in try visit(scanner, frame, walk)
+                frame,
+                walk throws(LogError) in try visit(scanner, frame, walk)
             }
             var ending = Ending.open
             switch walk.stop {
@@ -59,14 +66,20 @@ struct LogSurvey: Sendable {
             case .bad(let reason):
                 guard base + walk.end >= durable else {
                     throw .damaged(
-                        scanner.file.path, base + walk.stopOffset, expected: "a frame, known durable up to \(durable)",
-                        found: reason)
+                        scanner.file.path,
+                        base + walk.stopOffset,
+                        expected: "a frame, known durable up to \(durable)",
+                        found: reason
+                    )
                 }
             case .empty:
                 guard base + walk.end >= durable else {
                     throw .damaged(
-                        scanner.file.path, base + walk.stopOffset, expected: "a frame, known durable up to \(durable)",
-                        found: walk.end == walk.stopOffset ? "nothing" : "a batch without its end")
+                        scanner.file.path,
+                        base + walk.stopOffset,
+                        expected: "a frame, known durable up to \(durable)",
+                        found: walk.end == walk.stopOffset ? "nothing" : "a batch without its end"
+                    )
                 }
             case .end:
                 let next = base + log.geometry.segmentSize
@@ -87,8 +100,9 @@ struct LogSurvey: Sendable {
         }
     }
 
-    /// The largest watermark that any valid frame states. The watermark only rises, so the last segment in which a
-    /// frame states one has the largest.
+    /// The largest watermark that any valid frame states.
+    ///
+    /// The watermark only rises, so the last segment in which a frame states one has the largest.
     private static func knownDurable(_ log: LogPlace, _ bases: [UInt64]) throws(LogError) -> UInt64 {
         for base in bases.reversed() {
             let scanner = try log.scanner(base)
@@ -101,7 +115,9 @@ struct LogSurvey: Sendable {
     /// Where to start walking: the segment that holds the watermark, or the one before where the watermark stands at
     /// its very start and it was never activated.
     private static func start(
-        _ log: LogPlace, _ bases: [UInt64], durable: UInt64
+        _ log: LogPlace,
+        _ bases: [UInt64],
+        durable: UInt64
     ) throws(LogError) -> (UInt64, ActivationLine) {
         let held = log.geometry.base(of: durable)
         guard var index = bases.lastIndex(where: { $0 <= held }) else {
@@ -118,7 +134,11 @@ struct LogSurvey: Sendable {
 
     /// The activation of a sealed segment's successor, or nil where there is none yet.
     private static func successor(
-        _ log: LogPlace, _ base: UInt64, _ bases: [UInt64], _ expected: ExpectedActivation, durable: UInt64
+        _ log: LogPlace,
+        _ base: UInt64,
+        _ bases: [UInt64],
+        _ expected: ExpectedActivation,
+        durable: UInt64
     ) throws(LogError) -> ActivationLine? {
         let isDurable = durable >= base + SegmentGeometry.dataStart
         guard bases.contains(base) else {
@@ -128,8 +148,11 @@ struct LogSurvey: Sendable {
         if let line = try log.activation(base), expected.agrees(with: line) { return line }
         guard !isDurable else {
             throw .damaged(
-                log.medium.segmentPath(base), base + SegmentGeometry.dataStart, expected: expected.description,
-                found: "none, or another")
+                log.medium.segmentPath(base),
+                base + SegmentGeometry.dataStart,
+                expected: expected.description,
+                found: "none, or another"
+            )
         }
         return nil
     }

@@ -29,7 +29,12 @@ struct LogVerdict {
         report.bytes = check.bytes
         report.durablePosition = check.durable
         for base in check.misnamed {
-            add(.header, check.place.medium.segmentPath(base), expected: "a name that is a base position", found: "none")
+            add(
+                .header,
+                check.place.medium.segmentPath(base),
+                expected: "a name that is a base position",
+                found: "none"
+            )
         }
         if check.rows.isEmpty {
             add(.missingSegment, check.place.medium.path, expected: "at least one segment", found: "none")
@@ -56,9 +61,14 @@ struct LogVerdict {
             let isNeeded = hasData || end == nil && (index + 1 < check.rows.count || check.durable > row.base)
             badFiles.append(index)
             add(
-                Damage.Kind(error.code), row.file, position: row.base + SegmentGeometry.dataStart,
-                positions: isNeeded ? whole(row) : nil, sequences: sequences(ofGone: index),
-                expected: error.expected ?? "a segment", found: error.found ?? error.description)
+                Damage.Kind(error.code),
+                row.file,
+                position: row.base + SegmentGeometry.dataStart,
+                positions: isNeeded ? whole(row) : nil,
+                sequences: sequences(ofGone: index),
+                expected: error.expected ?? "a segment",
+                found: error.errno.map { "\($0)" } ?? error.found ?? error.description
+            )
         case .frames(let segment, let fault):
             if let fault {
                 badFiles.append(index)
@@ -112,10 +122,13 @@ struct LogVerdict {
         }
         badLines.append(index)
         add(
-            .activationLine, row.file, position: start,
+            .activationLine,
+            row.file,
+            position: start,
             expected: row.expected?.description ?? "an activation line with a right CRC",
             found: segment.activation.map { "sequence \($0.baseSequence), timestamp \($0.largestTimestampBefore)" }
-                ?? "none with a right CRC")
+                ?? "none with a right CRC"
+        )
     }
 
     // MARK: Frames
@@ -131,21 +144,27 @@ struct LogVerdict {
             } else if isDamage {
                 badGaps.append(GapPlace(row: index, gap: number))
                 add(
-                    Self.kind(gap), row.file, position: row.base + gap.stop,
+                    Self.kind(gap),
+                    row.file,
+                    position: row.base + gap.stop,
                     positions: row.base + gap.start..<row.base + extent(of: gap, in: index),
                     sequences: sequences(of: gap, number, in: index),
-                    expected: "a frame, known durable up to \(check.durable)", found: gap.reason)
+                    expected: "a frame, known durable up to \(check.durable)",
+                    found: gap.reason
+                )
             } else {
                 end = (index, row.base + gap.start)
                 report.endPosition = row.base + gap.start
                 report.nextSequence = segment.runs[number].sequenceBehind
                 try noteTornTail(index, from: gap.start)
                 judgeIndex(row, segment)
+                noteLost(row, segment)
                 return
             }
         }
         if segment.runs.count > segment.gaps.count { report.records += segment.runs[segment.gaps.count].records }
         judgeIndex(row, segment)
+        noteLost(row, segment)
         judgeRest(row, segment)
     }
 
@@ -176,8 +195,12 @@ struct LogVerdict {
     private mutating func judgeIndex(_ row: LogCheck.Row, _ segment: SegmentCheck) {
         for fault in segment.indexFaults where row.base + fault.offset <= check.durable {
             add(
-                .indexEntry, row.file, position: row.base + geometry.entryOffset(block: fault.block),
-                expected: fault.expected, found: fault.found)
+                .indexEntry,
+                row.file,
+                position: row.base + geometry.entryOffset(block: fault.block),
+                expected: fault.expected,
+                found: fault.found
+            )
         }
         for range in segment.unreadable {
             let isToldBefore = segment.gaps.contains { gap in
@@ -185,34 +208,55 @@ struct LogVerdict {
             }
             if isToldBefore { continue }
             add(
-                .unreadable, row.file, position: row.base + range.lowerBound,
-                positions: row.base + range.lowerBound..<row.base + range.upperBound, expected: "bytes",
-                found: "an error of the disk")
+                .unreadable,
+                row.file,
+                position: row.base + range.lowerBound,
+                positions: row.base + range.lowerBound..<row.base + range.upperBound,
+                expected: "bytes",
+                found: "an error of the disk"
+            )
+        }
+    }
+
+    private mutating func noteLost(_ row: LogCheck.Row, _ segment: SegmentCheck) {
+        let limit = end.map { $0.position } ?? .max
+        for lost in segment.lost where row.base + lost.offset < limit {
+            report.notes.append(
+                VerifyNote(
+                    .lost,
+                    file: row.file.string,
+                    position: row.base + lost.offset,
+                    bytes: lost.byteCount,
+                    sequences: lost.sequence.flatMap { $0 <= lost.next ? $0..<lost.next : nil }
+                )
+            )
         }
     }
 
     private mutating func judgeRest(_ row: LogCheck.Row, _ segment: SegmentCheck) {
-        for lost in segment.lost {
-            report.notes.append(
-                VerifyNote(
-                    .lost, file: row.file.string, position: row.base + lost.offset, bytes: lost.byteCount,
-                    sequences: lost.sequence.flatMap { $0 <= lost.next ? $0..<lost.next : nil }))
-        }
         guard let endFrame = segment.endFrame,
             check.durable >= row.base + geometry.segmentSize + SegmentGeometry.dataStart
         else { return }
         if let range = segment.behindEnd {
             add(
-                .behindEnd, row.file, position: row.base + range.lowerBound,
-                positions: row.base + range.lowerBound..<row.base + range.upperBound, expected: "zeros",
-                found: "something else")
+                .behindEnd,
+                row.file,
+                position: row.base + range.lowerBound,
+                positions: row.base + range.lowerBound..<row.base + range.upperBound,
+                expected: "zeros",
+                found: "something else"
+            )
         }
         let seal = SealLine(
-            endOffset: endFrame.offset, recordCount: segment.records, smallestTimestamp: segment.smallestTimestamp,
-            largestTimestamp: segment.largestTimestamp)
+            endOffset: endFrame.offset,
+            recordCount: segment.records,
+            smallestTimestamp: segment.smallestTimestamp,
+            largestTimestamp: segment.largestTimestamp
+        )
         if segment.gaps.isEmpty ? segment.seal != seal : segment.seal == nil {
             report.notes.append(
-                VerifyNote(.sealLine, file: row.file.string, position: row.base + UInt64(MLOG_SEAL_OFFSET)))
+                VerifyNote(.sealLine, file: row.file.string, position: row.base + UInt64(MLOG_SEAL_OFFSET))
+            )
         }
     }
 
@@ -231,7 +275,8 @@ struct LogVerdict {
         guard bytes > 0 else { return }
         let row = check.rows[index]
         report.notes.append(
-            VerifyNote(.tornTail, file: row.file.string, position: row.base + offset, bytes: bytes))
+            VerifyNote(.tornTail, file: row.file.string, position: row.base + offset, bytes: bytes)
+        )
     }
 
     // MARK: Named tailers
@@ -249,24 +294,31 @@ struct LogVerdict {
                 let tailer = try NamedTailerFile(name, in: check.place, create: false, writable: false)
                 guard tailer.file.byteCount == UInt64(MLOG_TAILER_FILE_BYTES) else {
                     add(
-                        .namedTailer, tailer.file.path, expected: "\(MLOG_TAILER_FILE_BYTES) bytes",
-                        found: "\(tailer.file.byteCount)")
+                        .namedTailer,
+                        tailer.file.path,
+                        expected: "\(MLOG_TAILER_FILE_BYTES) bytes",
+                        found: "\(tailer.file.byteCount)"
+                    )
                     continue
                 }
                 guard let place = try tailer.place, place.position > report.endPosition else { continue }
                 // Beside writers it may have gone on since.
                 if report.isLive { continue }
                 report.notes.append(
-                    VerifyNote(.tailerBehindEnd, file: tailer.file.path.string, position: place.position))
-            } catch where error.code == .permissionDenied {
+                    VerifyNote(.tailerBehindEnd, file: tailer.file.path.string, position: place.position)
+                )
+            } catch  where error.code == .permissionDenied {
                 note(error, error.file ?? check.place.medium.path)
-            } catch where error.code == .notFound {
+            } catch  where error.code == .notFound {
                 continue
             } catch {
                 let kind: Damage.Kind = error.code == .unsupportedFeature ? .unsupported : .namedTailer
                 add(
-                    kind, error.file ?? check.place.medium.path, expected: error.expected ?? "a named tailer",
-                    found: error.found ?? error.description)
+                    kind,
+                    error.file ?? check.place.medium.path,
+                    expected: error.expected ?? "a named tailer",
+                    found: error.errno.map { "\($0)" } ?? error.found ?? error.description
+                )
             }
         }
     }
@@ -279,17 +331,33 @@ struct LogVerdict {
 
     private mutating func add(_ error: LogError, _ row: LogCheck.Row) {
         add(
-            Damage.Kind(error.code), row.file, position: row.base + SegmentGeometry.dataStart,
-            expected: error.expected ?? "a segment", found: error.found ?? error.description)
+            Damage.Kind(error.code),
+            row.file,
+            position: row.base + SegmentGeometry.dataStart,
+            expected: error.expected ?? "a segment",
+            found: error.errno.map { "\($0)" } ?? error.found ?? error.description
+        )
     }
 
     mutating func add(
-        _ kind: Damage.Kind, _ file: FilePath, position: UInt64? = nil, positions: Range<UInt64>? = nil,
-        sequences: Range<UInt64>? = nil, expected: String, found: String
+        _ kind: Damage.Kind,
+        _ file: FilePath,
+        position: UInt64? = nil,
+        positions: Range<UInt64>? = nil,
+        sequences: Range<UInt64>? = nil,
+        expected: String,
+        found: String
     ) {
         report.findings.append(
             Damage(
-                kind, file: file.string, position: position, positions: positions, sequences: sequences,
-                expected: expected, found: found))
+                kind,
+                file: file.string,
+                position: position,
+                positions: positions,
+                sequences: sequences,
+                expected: expected,
+                found: found
+            )
+        )
     }
 }

@@ -19,14 +19,16 @@ public enum Maintenance {
     ///   where neither `options.json` nor any segment tells what log this is. Damage in the log is no error.
     /// - Returns: What it found.
     public static func verify(
-        at path: FilePath, progress: ((VerifyProgress) -> Void)? = nil
+        at path: FilePath,
+        progress: ((VerifyProgress) -> Void)? = nil
     ) throws(LogError) -> VerifyReport {
         let (place, optionsFault) = try LogPlace.checking(path)
         var attempts = 0
         while true {
             let (live, hint) = place.slots(place.medium.writersAlive())
             var verdict = try LogVerdict(
-                LogCheck(place, live: live, hint: hint, progress: every(4 << 20, progress)))
+                LogCheck(place, live: live, hint: hint, progress: every(4 << 20, progress))
+            )
             attempts += 1
             // Writers that came meanwhile have changed what it read.
             if live == nil, attempts < 5, place.medium.writersAlive()?.isAny == true { continue }
@@ -47,7 +49,8 @@ public enum Maintenance {
     /// - Throws: As ``Log/open(at:opening:)``.
     /// - Returns: What was found and done. Where writers have the log open, nothing is, and ``RecoveryReport/writersAlive`` says so.
     public static func recover(
-        at path: FilePath, opening: OpenOptions = OpenOptions()
+        at path: FilePath,
+        opening: OpenOptions = OpenOptions()
     ) throws(LogError) -> RecoveryReport {
         var report = RecoveryReport()
         report.writersAlive = true
@@ -92,8 +95,12 @@ public enum Maintenance {
             defer { lock.unlockGate() }
             guard try lock.tryBecomeOnlyWriter() else {
                 throw LogError(
-                    .writersAlive, file: place.medium.path, expected: "no writers", found: "some",
-                    advice: "close the log in all processes that write to it, then repair it")
+                    .writersAlive,
+                    file: place.medium.path,
+                    expected: "no writers",
+                    found: "some",
+                    advice: "close the log in all processes that write to it, then repair it"
+                )
             }
             defer { lock.dropWriterLock() }
             guard let file = try place.medium.openControl(writable: true) else {
@@ -120,7 +127,8 @@ public enum Maintenance {
     }
 
     private static func every(
-        _ step: UInt64, _ progress: ((VerifyProgress) -> Void)?
+        _ step: UInt64,
+        _ progress: ((VerifyProgress) -> Void)?
     ) -> (UInt64, UInt64) -> Void {
         guard let progress else { return { _, _ in } }
         var last: UInt64 = 0
@@ -139,10 +147,13 @@ extension LogVerdict {
         if let optionsFault {
             report.findings.insert(
                 Damage(
-                    .options, file: check.place.medium.path.appending("options.json").string,
+                    .options,
+                    file: check.place.medium.path.appending("options.json").string,
                     expected: optionsFault.expected ?? "the log's options",
-                    found: optionsFault.found ?? optionsFault.description),
-                at: 0)
+                    found: optionsFault.found ?? optionsFault.description
+                ),
+                at: 0
+            )
         }
         return report
     }

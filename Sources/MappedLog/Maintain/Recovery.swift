@@ -11,13 +11,17 @@ struct Recovery {
     /// The end of the log that it comes to: what the control block starts with.
     private(set) var slot = mlog_append_slot()
     private(set) var endsWithMark = false
+    /// How many sequences the lost frames of the segment that holds the end took.
+    private(set) var lostCount: UInt64 = 0
 
     init(_ log: LogPlace) {
         self.log = log
     }
 
-    /// - Parameter mistrustsCache: A flush failed or was interrupted, so that the cache may show what the disk lacks.
-    /// - Throws: `damaged` and the like, with the log untouched, where what was durable can't be read.
+    /// Throws `damaged` and the like, with the log untouched, where what was durable can't be read.
+    ///
+    /// It mistrusts the cache where a flush failed or was interrupted: then the cache may show what the disk lacks.
+    /// `willWrite` is called before the first store.
     mutating func run(mistrustsCache: Bool, willWrite: () -> Void) throws(LogError) {
         let survey = try LogSurvey(of: log)
         for base in survey.bases where try !log.scanner(base).header.mayWrite { throw log.mustNotWrite(base) }
@@ -31,6 +35,7 @@ struct Recovery {
         if mistrustsCache { for base in survey.walked { try copyOutOfCache(base, survey) } }
         slot = survey.slot
         endsWithMark = survey.walk.endsWithMark
+        lostCount = survey.nextSequence &- survey.baseSequence &- survey.walk.recordCount
         if case .sealed = survey.ending { try makeSuccessor(survey) }
         try flush(survey)
         report.endPosition = slot.tail
@@ -89,17 +94,26 @@ struct Recovery {
     private mutating func makeSuccessor(_ survey: LogSurvey) throws(LogError) {
         let base = survey.walked[survey.walked.count - 1] + log.geometry.segmentSize
         let header = SegmentHeader(
-            logID: log.id, geometry: log.geometry, base: base, salt: .random(in: .min ... .max))
+            logID: log.id,
+            geometry: log.geometry,
+            base: base,
+            salt: .random(in: .min ... .max)
+        )
         _ = try log.medium.publishSegment(base, header: header.encoded(), byteCount: log.geometry.segmentSize)
         let line = ActivationLine(
             baseSequence: survey.nextSequence,
-            largestTimestampBefore: max(survey.largestTimestampBefore, survey.walk.largestTimestamp))
+            largestTimestampBefore: max(survey.largestTimestampBefore, survey.walk.largestTimestamp)
+        )
         let scanner = try log.scanner(base, writable: true)
         try scanner.file.write(line.encoded(for: scanner.header), at: UInt64(MLOG_ACTIVATION_OFFSET))
         try scanner.file.flushData()
         slot = mlog_append_slot(
-            tail: base + SegmentGeometry.dataStart, sequence: survey.nextSequence, smallest_timestamp: .max,
-            largest_timestamp: .min)
+            tail: base + SegmentGeometry.dataStart,
+            sequence: survey.nextSequence,
+            smallest_timestamp: .max,
+            largest_timestamp: .min
+        )
+        lostCount = 0
         endsWithMark = false
     }
 
@@ -139,9 +153,13 @@ struct Recovery {
 extension LogPlace {
     func mustNotWrite(_ base: UInt64) -> LogError {
         LogError(
-            .unsupportedFeature, file: medium.segmentPath(base), position: Position(rawValue: base),
-            expected: "no feature that this version may only read", found: "one",
-            advice: "open the log read-only, or use a version of MappedLog that knows the feature")
+            .unsupportedFeature,
+            file: medium.segmentPath(base),
+            position: Position(rawValue: base),
+            expected: "no feature that this version may only read",
+            found: "one",
+            advice: "open the log read-only, or use a version of MappedLog that knows the feature"
+        )
     }
 }
 

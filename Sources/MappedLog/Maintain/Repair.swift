@@ -11,7 +11,7 @@ struct Repair {
     private(set) var report = RepairReport()
     private let hint: mlog_append_slot?
 
-    /// - Parameter hint: Where the log ended at its last clean close, if it knows.
+    /// The hint is where the log ended at its last clean close, if it knows.
     init(_ log: LogPlace, hint: mlog_append_slot?) {
         self.log = log
         self.hint = hint
@@ -28,7 +28,9 @@ struct Repair {
         try willWrite()
         for base in verdict.check.misnamed { report.kept.append(try log.medium.setAsideSegment(base).string) }
         if !verdict.badFiles.isEmpty {
-            try SegmentReplacement(verdict).run(&report)
+            for (range, sequence) in try SegmentReplacement(verdict).run(&report) {
+                try moveTailers(out: range, sequence: sequence)
+            }
             verdict = try read()
         }
         if !verdict.badGaps.isEmpty {
@@ -58,8 +60,12 @@ struct Repair {
         try log.medium.publishSettings(LogSettings(id: log.id, options: options))
         report.mended.append(
             Damage(
-                .options, file: path.string, expected: fault.expected ?? "the log's options",
-                found: fault.found ?? fault.description))
+                .options,
+                file: path.string,
+                expected: fault.expected ?? "the log's options",
+                found: fault.found ?? fault.description
+            )
+        )
     }
 
     private func read() throws(LogError) -> LogVerdict {
@@ -99,7 +105,8 @@ struct Repair {
         var isSealed = false
         if gap.end == nil {
             isSealed = goesOn(behind: place.row, verdict)
-            end = isSealed
+            end =
+                isSealed
                 ? endOfSealed(gap, segment, isNothingLost: known == first) : endOfActive(gap, written: written)
             if !isSealed, end == gap.start { isSealed = true }
         }
@@ -112,14 +119,21 @@ struct Repair {
         }
         if isSealed {
             try scanner.file.write(
-                segment.header.frameHeader(.end, at: end, size: size, timestamp: LogClock.precise.read()), at: end)
+                segment.header.frameHeader(.end, at: end, size: size, timestamp: LogClock.precise.read()),
+                at: end
+            )
         }
         if end > gap.start {
             try scanner.file.flushData()
             try scanner.file.write(
                 segment.header.frameHeader(
-                    .lost, at: gap.start, size: end - gap.start, timestamp: Int64(bitPattern: next)),
-                at: gap.start)
+                    .lost,
+                    at: gap.start,
+                    size: end - gap.start,
+                    timestamp: Int64(bitPattern: next)
+                ),
+                at: gap.start
+            )
             report.skippedRanges.append(row.base + gap.start..<row.base + end)
         }
         try scanner.file.flushData()
@@ -182,7 +196,8 @@ struct Repair {
         let range = start..<start + UInt64(MemoryLayout<mlog_activation>.size)
         if try scanner.firstNonZero(in: range) != nil {
             report.kept.append(
-                try log.medium.setAside(scanner.file, range, position: row.base + range.lowerBound).string)
+                try log.medium.setAside(scanner.file, range, position: row.base + range.lowerBound).string
+            )
         }
         let line = ActivationLine(baseSequence: sequence ?? 0, largestTimestampBefore: largest)
         try scanner.file.write(line.encoded(for: segment.header), at: range.lowerBound)

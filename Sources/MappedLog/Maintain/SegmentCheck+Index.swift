@@ -2,8 +2,10 @@ extension SegmentCheck {
     /// Reads the index, numbers the runs with its help, and holds each entry against the frame that it should name.
     ///
     /// - Parameters:
+    ///   - scanner: Of the segment.
     ///   - first: Of the segment's first record, if it is known.
     ///   - behind: What is known from behind the segment.
+    /// - Throws: Nothing that the disk says.
     mutating func checkIndex(_ scanner: SegmentScanner, first: UInt64?, behind: Behind?) throws(LogError) {
         var good: [UInt64: IndexEntry] = [:]
         var bad: Set<UInt64> = []
@@ -28,8 +30,11 @@ extension SegmentCheck {
         guard let start = blocks[block] else {
             if isTouched || (entry == nil && !isBad) { return nil }
             return IndexFault(
-                block: block, offset: range.upperBound, expected: "no entry, since no frame starts in this block",
-                found: entry == nil ? "a bad CRC" : "one")
+                block: block,
+                offset: range.upperBound,
+                expected: "no entry, since no frame starts in this block",
+                found: entry == nil ? "a bad CRC" : "one"
+            )
         }
         func fault(_ expected: String, _ found: String) -> IndexFault {
             IndexFault(block: block, offset: start.frame.end, expected: expected, found: found)
@@ -43,10 +48,12 @@ extension SegmentCheck {
             if isTouched && entry.offset < start.frame.offset { return nil }
             return fault("offset \(start.frame.offset)", "\(entry.offset)")
         }
-        let sequence = start.behindLost.map { $0.sequence &+ $0.records }
+        let sequence =
+            start.behindLost.map { $0.sequence &+ $0.records }
             ?? runs[start.run].sequence.map { $0 &+ start.recordsBefore }
         if let sequence, sequence != entry.sequence { return fault("sequence \(sequence)", "\(entry.sequence)") }
-        let isRight = entry.largestTimestampBefore == start.largestBefore
+        let isRight =
+            entry.largestTimestampBefore == start.largestBefore
             || start.mayBeLarger && entry.largestTimestampBefore > start.largestBefore
         return isRight ? nil : fault("largest timestamp \(start.largestBefore)", "\(entry.largestTimestampBefore)")
     }

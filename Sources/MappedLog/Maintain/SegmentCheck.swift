@@ -1,7 +1,9 @@
 internal import SystemPackage
 internal import _CMappedLog
 
-/// What a segment's bytes are, damage and all: runs of whole frames, and gaps between them. Found by reading only.
+/// What a segment's bytes are, damage and all: runs of whole frames, and gaps between them.
+///
+/// Found by reading only.
 ///
 /// Whether a gap is damage or a torn tail is for those to say who know what is durable.
 struct SegmentCheck: Sendable {
@@ -98,9 +100,7 @@ struct SegmentCheck: Sendable {
     var end: UInt64 { runs.last?.end ?? SegmentGeometry.dataStart }
     var isDoubtful: Bool { !gaps.isEmpty || !lost.isEmpty }
 
-    /// - Parameters:
-    ///   - limit: What lies at or behind this offset is not looked at: a live log's tail.
-    ///   - progress: Told the offset, now and then.
+    /// Looks at nothing at or behind the limit, a live log's tail; `progress` is told the offset, now and then.
     init(_ scanner: SegmentScanner, limit: UInt64?, progress: (UInt64) -> Void) throws(LogError) {
         base = scanner.base
         header = scanner.header

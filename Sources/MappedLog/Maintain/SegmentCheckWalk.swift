@@ -14,7 +14,10 @@ struct SegmentCheckWalk {
     }
 
     mutating func run(
-        _ scanner: SegmentScanner, limit: UInt64, check: inout SegmentCheck, progress: (UInt64) -> Void
+        _ scanner: SegmentScanner,
+        limit: UInt64,
+        check: inout SegmentCheck,
+        progress: (UInt64) -> Void
     ) throws(LogError) {
         while offset < limit {
             progress(offset)
@@ -69,8 +72,13 @@ struct SegmentCheckWalk {
         let block = frame.offset / SegmentGeometry.blockSize
         if check.blocks[block] == nil {
             check.blocks[block] = SegmentCheck.BlockStart(
-                frame: frame, run: check.gaps.count, recordsBefore: run.records, behindLost: run.behindLost,
-                largestBefore: check.largestTimestamp, mayBeLarger: check.isDoubtful)
+                frame: frame,
+                run: check.gaps.count,
+                recordsBefore: run.records,
+                behindLost: run.behindLost,
+                largestBefore: check.largestTimestamp,
+                mayBeLarger: check.isDoubtful
+            )
         }
         switch frame.kind {
         case .record:
@@ -82,7 +90,8 @@ struct SegmentCheckWalk {
         case .lost:
             let next = UInt64(bitPattern: frame.timestamp)
             check.lost.append(
-                SegmentCheck.Lost(offset: frame.offset, byteCount: frame.size, sequence: sequence, next: next))
+                SegmentCheck.Lost(offset: frame.offset, byteCount: frame.size, sequence: sequence, next: next)
+            )
             run.behindLost = (next, 0)
             sequence = next
         case .end: check.endFrame = frame
@@ -94,7 +103,11 @@ struct SegmentCheckWalk {
     // MARK: Gaps
 
     private mutating func gap(
-        _ kind: SegmentCheck.Gap.Kind, _ reason: String, from: UInt64, _ scanner: SegmentScanner, _ limit: UInt64,
+        _ kind: SegmentCheck.Gap.Kind,
+        _ reason: String,
+        from: UInt64,
+        _ scanner: SegmentScanner,
+        _ limit: UInt64,
         _ check: inout SegmentCheck
     ) throws(LogError) {
         let start = run.end
@@ -105,10 +118,16 @@ struct SegmentCheckWalk {
         check.runs.append(run)
         check.gaps.append(
             SegmentCheck.Gap(
-                kind: isUnreadable ? .unreadable : kind, start: start, stop: stop, end: next, reason: reason,
+                kind: isUnreadable ? .unreadable : kind,
+                start: start,
+                stop: stop,
+                end: next,
+                reason: reason,
                 recordsByWords: try next.flatMap { next throws(LogError) in
                     try Self.recordsByWords(start..<next, scanner)
-                }))
+                }
+            )
+        )
         guard let next else { return }
         run = SegmentCheck.Run(start: next, end: next)
         batch = BatchState()
@@ -119,7 +138,11 @@ struct SegmentCheckWalk {
 
     /// Where the next frame stands that may be the first of a run.
     private func nextRun(
-        from: UInt64, atLeast least: UInt64, _ scanner: SegmentScanner, _ limit: UInt64, _ check: inout SegmentCheck
+        from: UInt64,
+        atLeast least: UInt64,
+        _ scanner: SegmentScanner,
+        _ limit: UInt64,
+        _ check: inout SegmentCheck
     ) throws(LogError) -> UInt64? {
         var at = from
         while at < limit {
@@ -138,7 +161,7 @@ struct SegmentCheckWalk {
 
     /// A segment that was made to waste the reader's time has no next frame.
     private static func search(_ scanner: SegmentScanner, from offset: UInt64) throws(LogError) -> Frame? {
-        do throws(LogError) { return try scanner.nextFrame(from: offset) } catch where error.code == .damaged {
+        do throws(LogError) { return try scanner.nextFrame(from: offset) } catch  where error.code == .damaged {
             return nil
         }
     }
@@ -148,7 +171,9 @@ struct SegmentCheckWalk {
         var offset = range.lowerBound
         var count: UInt64 = 0
         while offset < range.upperBound {
-            let word = FrameWord(rawValue: try unsafe scanner.bytes(at: offset, count: 8).loadUnaligned(as: UInt64.self))
+            let word = FrameWord(
+                rawValue: try unsafe scanner.bytes(at: offset, count: 8).loadUnaligned(as: UInt64.self)
+            )
             guard word.unsupportedPart == nil, word.kind != .end, word.kind != .lost,
                 word.misfit(at: offset, in: scanner.geometry) == nil
             else { return nil }

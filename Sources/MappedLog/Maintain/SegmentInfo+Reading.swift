@@ -37,7 +37,9 @@ private struct SegmentContents {
             return
         }
         guard let line = try scanner.activation() else { throw log.badActivation(base) }
-        if let seal = try scanner.seal(), case .frame(let frame) = try scanner.frame(at: seal.endOffset), frame.kind == .end {
+        if let seal = try scanner.seal(), case .frame(let frame) = try scanner.frame(at: seal.endOffset),
+            frame.kind == .end
+        {
             state = "sealed"
             records = seal.recordCount
             if records > 0 {
@@ -65,7 +67,8 @@ private struct SegmentContents {
 
     /// The place of the last index entry before an offset from which a walk may start.
     private static func lastBlock(
-        _ scanner: SegmentScanner, before offset: UInt64
+        _ scanner: SegmentScanner,
+        before offset: UInt64
     ) throws(LogError) -> (offset: UInt64, sequence: UInt64) {
         let inside = FrameWord.Batch.inner | FrameWord.Batch.last
         var block = min((max(offset, 1) - 1) / SegmentGeometry.blockSize + 1, scanner.geometry.blockCount)

@@ -3,7 +3,9 @@ extension LogInfo {
     public struct SegmentInfo: Codable, Hashable, Sendable {
         /// The base position, as in the file's name.
         public let base: UInt64
-        /// `prepared` for use, `active` while appended to, `sealed` after; `damaged`: it can't be read as one of these.
+        /// `prepared` for use, `active` while appended to, `sealed` after; `damaged`: it can't be read as one of
+        /// these.
+        ///
         /// Others may come.
         public let state: String
         /// How many bytes of the log it stands for.

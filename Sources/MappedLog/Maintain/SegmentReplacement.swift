@@ -10,8 +10,10 @@ struct SegmentReplacement {
         self.verdict = verdict
     }
 
-    func run(_ report: inout RepairReport) throws(LogError) {
-        /// Of the first record behind the row just replaced.
+    /// - Returns: The ranges that are lost, each with the sequence before it.
+    func run(_ report: inout RepairReport) throws(LogError) -> [(range: Range<UInt64>, sequence: UInt64)] {
+        var lost: [(range: Range<UInt64>, sequence: UInt64)] = []
+        // Of the first record behind the row just replaced.
         var sequence: UInt64?
         var last: Int?
         for index in verdict.badFiles {
@@ -26,22 +28,28 @@ struct SegmentReplacement {
                 let isNeeded = hasData || index + 1 < verdict.check.rows.count || verdict.check.durable > row.base
                 guard isNeeded else { continue }
                 let before = last == index - 1 ? sequence : nil
-                sequence = try makeLost(index, before: before, &report)
+                let gone = try makeLost(index, before: before, &report)
+                sequence = gone.upperBound
                 last = index
+                lost.append((report.skippedRanges[report.skippedRanges.count - 1], gone.lowerBound))
             }
         }
         try log.medium.flushDirectory()
+        return lost
     }
 
     /// Keeps the frames, which can be read by the salt that still stands in the file.
     private func rewriteHeader(
-        _ row: LogCheck.Row, _ segment: SegmentCheck, _ report: inout RepairReport
+        _ row: LogCheck.Row,
+        _ segment: SegmentCheck,
+        _ report: inout RepairReport
     ) throws(LogError) {
         guard let file = try log.medium.openSegment(row.base, writable: false) else {
             throw log.missing(row.base, durable: nil)
         }
         report.kept.append(
-            try log.medium.setAside(file, 0..<file.byteCount, position: row.base).string)
+            try log.medium.setAside(file, 0..<file.byteCount, position: row.base).string
+        )
         let source = SegmentScanner(file, header: segment.header, toleratesBadSectors: true)
         let size = log.geometry.segmentSize
         try log.medium.replaceSegment(row.base, byteCount: size) { target throws(LogError) in
@@ -55,10 +63,12 @@ struct SegmentReplacement {
         }
     }
 
-    /// A segment of one lost frame; the sequence of the next record behind it.
+    /// A segment of one lost frame; the sequences that are gone.
     private func makeLost(
-        _ index: Int, before: UInt64?, _ report: inout RepairReport
-    ) throws(LogError) -> UInt64 {
+        _ index: Int,
+        before: UInt64?,
+        _ report: inout RepairReport
+    ) throws(LogError) -> Range<UInt64> {
         let base = verdict.check.rows[index].base
         let geometry = log.geometry
         let known = verdict.sequence(behind: index)
@@ -68,7 +78,8 @@ struct SegmentReplacement {
         let header = SegmentHeader(logID: log.id, geometry: geometry, base: base, salt: .random(in: .min ... .max))
         let line = ActivationLine(
             baseSequence: first,
-            largestTimestampBefore: row.expected?.largestTimestampBefore ?? verdict.largestTimestamp(before: index))
+            largestTimestampBefore: row.expected?.largestTimestampBefore ?? verdict.largestTimestamp(before: index)
+        )
         let start = SegmentGeometry.dataStart
         let size = SegmentGeometry.frameHeaderSize
         let end = geometry.dataEnd - size
@@ -79,15 +90,19 @@ struct SegmentReplacement {
             try target.write(line.encoded(for: header), at: UInt64(MLOG_ACTIVATION_OFFSET))
             try target.write(seal.encoded(for: header), at: UInt64(MLOG_SEAL_OFFSET))
             try target.write(
-                header.frameHeader(.lost, at: start, size: end - start, timestamp: Int64(bitPattern: next)), at: start)
+                header.frameHeader(.lost, at: start, size: end - start, timestamp: Int64(bitPattern: next)),
+                at: start
+            )
             try target.write(
-                header.frameHeader(.end, at: end, size: size, timestamp: LogClock.precise.read()), at: end)
+                header.frameHeader(.end, at: end, size: size, timestamp: LogClock.precise.read()),
+                at: end
+            )
             try target.write(entry.encoded(for: header), at: geometry.entryOffset(block: 0))
         }
         report.skippedRanges.append(base + start..<base + end)
         report.skippedRecords += next - first
         if known == nil { report.unprovedSequences.append(base + start) }
-        return next
+        return first..<next
     }
 
     /// The sequence behind the row before, where its `end` is gone but all runs are known.

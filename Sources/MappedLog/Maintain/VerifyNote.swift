@@ -1,6 +1,8 @@
 /// Something about a log that is worth knowing and no damage.
 public struct VerifyNote: Codable, Hashable, Sendable {
-    /// A kind of note. The set may grow in later versions.
+    /// A kind of note.
+    ///
+    /// The set may grow in later versions.
     public struct Kind: RawRepresentable, Codable, Hashable, Sendable {
         /// The kind's name, as it stands in reports.
         public let rawValue: String
@@ -36,7 +38,11 @@ public struct VerifyNote: Codable, Hashable, Sendable {
     public let sequences: Range<UInt64>?
 
     init(
-        _ kind: Kind, file: String, position: UInt64? = nil, bytes: UInt64 = 0, sequences: Range<UInt64>? = nil
+        _ kind: Kind,
+        file: String,
+        position: UInt64? = nil,
+        bytes: UInt64 = 0,
+        sequences: Range<UInt64>? = nil
     ) {
         self.kind = kind
         self.file = file

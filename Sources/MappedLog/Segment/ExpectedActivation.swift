@@ -16,7 +16,8 @@ struct ExpectedActivation: Sendable {
         self.init(
             baseSequence: walk.sequence,
             largestTimestampBefore: max(line.largestTimestampBefore, walk.largestTimestamp),
-            mayBeLarger: walk.hasLost)
+            mayBeLarger: walk.hasLost
+        )
     }
 
     func agrees(with line: ActivationLine) -> Bool {

@@ -1,6 +1,8 @@
 internal import _CMappedLog
 
-/// The first eight bytes of a frame, stored last: length, kind, flags. 0: nothing here yet.
+/// The first eight bytes of a frame, stored last: length, kind, flags.
+///
+/// 0: nothing here yet.
 struct FrameWord: Hashable, Sendable {
     let rawValue: UInt64
 
@@ -35,7 +37,9 @@ struct FrameWord: Hashable, Sendable {
     @inline(__always) var flags: UInt8 { UInt8(truncatingIfNeeded: rawValue >> 40) }
     @inline(__always) var reserved: UInt64 { rawValue >> 48 }
 
-    /// What the frame occupies: header, payload, padding to 8 bytes. At most 2³² + 24, so sums of it can't wrap.
+    /// What the frame occupies: header, payload, padding to 8 bytes.
+    ///
+    /// At most 2³² + 24, so sums of it can't wrap.
     @inline(__always) var frameSize: UInt64 { Self.frameSize(payload: length) }
 
     @inline(__always)

@@ -10,6 +10,7 @@ extension SegmentHeader {
     ///   - offset: Of the frame in the segment.
     ///   - size: Of the whole frame: 24 or more, a multiple of 8.
     ///   - timestamp: Or, of a lost frame, the sequence of the next record.
+    /// - Returns: The header, checksum and all.
     func frameHeader(_ kind: FrameWord.Kind, at offset: UInt64, size: UInt64, timestamp: Int64) -> mlog_frame_header {
         precondition(size >= SegmentGeometry.frameHeaderSize && size.isMultiple(of: 8))
         var raw = mlog_frame_header()

@@ -1,7 +1,9 @@
 internal import SystemPackage
 internal import _CMappedLog
 
-/// A raw segment in memory: its checked header and its mapping. Unmapped when the last reference goes.
+/// A raw segment in memory: its checked header and its mapping.
+///
+/// Unmapped when the last reference goes.
 ///
 /// Safe to share between threads for reading; who may store, and in which order, is the protocol's matter.
 @safe final class Segment: Sendable {

@@ -26,7 +26,11 @@ struct SegmentHeader: Sendable {
 
     /// Reads and checks the header of a segment file.
     ///
-    /// - Parameter log: What the header must agree with; nil accepts any log and segment size.
+    /// - Parameters:
+    ///   - file: The file.
+    ///   - base: The base position, as its name says.
+    ///   - log: What the header must agree with; nil accepts any log and segment size.
+    /// - Throws: What `spec/format.md`, 4.1, says.
     init(reading file: OpenFile, base: UInt64, of log: (id: LogID, geometry: SegmentGeometry)?) throws(LogError) {
         var raw = mlog_segment_header()
         let count = try unsafe withUnsafeMutableBytes(of: &raw) { buffer throws(LogError) in
@@ -34,51 +38,78 @@ struct SegmentHeader: Sendable {
         }
         guard count == Self.byteCount else {
             throw LogError(
-                .truncatedSegment, file: file.path, position: Position(rawValue: base),
-                expected: "\(Self.byteCount) bytes of header", found: "\(count)",
-                advice: "restore the file from a copy, or run `mlog repair`")
+                .truncatedSegment,
+                file: file.path,
+                position: Position(rawValue: base),
+                expected: "\(Self.byteCount) bytes of header",
+                found: "\(count)",
+                advice: "restore the file from a copy, or run `mlog repair`"
+            )
         }
         try self.init(checking: raw, file: file, base: base, of: log)
     }
 
     /// The checks of `spec/format.md`, 4.1, in its order: the first that fails names the error.
     private init(
-        checking raw: mlog_segment_header, file: OpenFile, base: UInt64, of log: (id: LogID, geometry: SegmentGeometry)?
+        checking raw: mlog_segment_header,
+        file: OpenFile,
+        base: UInt64,
+        of log: (id: LogID, geometry: SegmentGeometry)?
     ) throws(LogError) {
         func failure(_ code: LogError.Code, _ expected: String, _ found: String, _ advice: String) -> LogError {
             LogError(
-                code, file: file.path, position: Position(rawValue: base), expected: expected, found: found,
-                advice: advice)
+                code,
+                file: file.path,
+                position: Position(rawValue: base),
+                expected: expected,
+                found: found,
+                advice: advice
+            )
         }
         let restore = "restore the file from a copy, or run `mlog repair`"
         guard raw.magic == MLOG_SEGMENT_MAGIC else {
             throw failure(
-                .badMagic, MLOG_SEGMENT_MAGIC.byteSwapped.hexadecimal(digits: 16),
-                raw.magic.byteSwapped.hexadecimal(digits: 16), restore)
+                .badMagic,
+                MLOG_SEGMENT_MAGIC.byteSwapped.hexadecimal(digits: 16),
+                raw.magic.byteSwapped.hexadecimal(digits: 16),
+                restore
+            )
         }
         var checksum = Checksum()
         checksum.add(raw, first: 124)
         guard raw.crc == checksum.value else {
             throw failure(
-                .damaged, "header CRC \(checksum.value.hexadecimal(digits: 8))", raw.crc.hexadecimal(digits: 8), restore)
+                .damaged,
+                "header CRC \(checksum.value.hexadecimal(digits: 8))",
+                raw.crc.hexadecimal(digits: 8),
+                restore
+            )
         }
         guard raw.format_major <= UInt16(MLOG_FORMAT_MAJOR) else {
             throw failure(
-                .unsupportedVersion, "format \(MLOG_FORMAT_MAJOR).x", "\(raw.format_major).\(raw.format_minor)",
-                "use a version of MappedLog that knows this format")
+                .unsupportedVersion,
+                "format \(MLOG_FORMAT_MAJOR).x",
+                "\(raw.format_major).\(raw.format_minor)",
+                "use a version of MappedLog that knows this format"
+            )
         }
         guard raw.incompatible == 0 else {
             throw failure(
-                .unsupportedFeature, "no incompatible features",
-                "0x\(raw.incompatible.hexadecimal(digits: 8))", "use a version of MappedLog that knows this feature")
+                .unsupportedFeature,
+                "no incompatible features",
+                "0x\(raw.incompatible.hexadecimal(digits: 8))",
+                "use a version of MappedLog that knows this feature"
+            )
         }
         guard raw.header_bytes == UInt32(MLOG_HEADER_PAGE_BYTES),
             raw.frame_header_bytes == UInt32(MLOG_FRAME_HEADER_BYTES), raw.checksum == UInt32(MLOG_CHECKSUM_CRC32C)
         else {
             throw failure(
-                .unsupportedFeature, "header of 4096, frame header of 24, checksum 1",
+                .unsupportedFeature,
+                "header of 4096, frame header of 24, checksum 1",
                 "\(raw.header_bytes), \(raw.frame_header_bytes), \(raw.checksum)",
-                "use a version of MappedLog that knows this form")
+                "use a version of MappedLog that knows this form"
+            )
         }
         logID = LogID(bytes: unsafe withUnsafeBytes(of: raw.log_id) { unsafe Array($0) })
         if let log, logID != log.id {
@@ -87,20 +118,29 @@ struct SegmentHeader: Sendable {
         let isValidSize = SegmentGeometry.isValidSize(raw.segment_bytes)
         guard isValidSize, log == nil || log?.geometry.segmentSize == raw.segment_bytes else {
             throw failure(
-                .damaged, log.map { "segments of \($0.geometry.segmentSize) bytes" } ?? "a segment size of 64 KiB to 4 GiB",
-                "\(raw.segment_bytes)", restore)
+                .damaged,
+                log.map { "segments of \($0.geometry.segmentSize) bytes" } ?? "a segment size of 64 KiB to 4 GiB",
+                "\(raw.segment_bytes)",
+                restore
+            )
         }
         geometry = SegmentGeometry(segmentSize: raw.segment_bytes)
         guard raw.base_position == base, geometry.isBase(base) else {
             throw failure(
-                .damaged, "base position \(base), as the file's name says", "\(raw.base_position)",
-                "give the file the name of its position, or run `mlog repair`")
+                .damaged,
+                "base position \(base), as the file's name says",
+                "\(raw.base_position)",
+                "give the file the name of its position, or run `mlog repair`"
+            )
         }
         guard raw.format_major >= 1 else { throw failure(.damaged, "format 1.x", "0.\(raw.format_minor)", restore) }
         guard file.byteCount == geometry.segmentSize else {
             throw failure(
                 file.byteCount < geometry.segmentSize ? .truncatedSegment : .damaged,
-                "\(geometry.segmentSize) bytes", "\(file.byteCount) bytes", restore)
+                "\(geometry.segmentSize) bytes",
+                "\(file.byteCount) bytes",
+                restore
+            )
         }
         self.base = base
         creationTime = raw.creation_time

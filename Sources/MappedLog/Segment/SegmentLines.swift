@@ -80,7 +80,9 @@ struct SealLine: Hashable, Sendable {
     }
 }
 
-/// An entry of the sparse index. A hint: who uses it checks it against the frame it names.
+/// An entry of the sparse index.
+///
+/// A hint: who uses it checks it against the frame it names.
 struct IndexEntry: Hashable, Sendable {
     let offset: UInt64
     /// Of the first record at or behind the frame.

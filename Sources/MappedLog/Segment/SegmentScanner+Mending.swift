@@ -12,7 +12,10 @@ extension SegmentScanner {
             let block = frame.offset / SegmentGeometry.blockSize
             if wanted[block] == nil {
                 wanted[block] = IndexEntry(
-                    offset: frame.offset, sequence: walk.sequence, largestTimestampBefore: walk.largestTimestamp)
+                    offset: frame.offset,
+                    sequence: walk.sequence,
+                    largestTimestampBefore: walk.largestTimestamp
+                )
             }
         }
         var entries = 0
@@ -20,14 +23,20 @@ extension SegmentScanner {
             let (isAbsent, found) = try indexEntry(block: block)
             // An entry that an `end` frame alone would have had is not kept: the frames say nothing of it.
             if wanted[block] == found && (found != nil || isAbsent) { continue }
-            try file.write(wanted[block]?.encoded(for: header) ?? mlog_index_entry(), at: geometry.entryOffset(block: block))
+            try file.write(
+                wanted[block]?.encoded(for: header) ?? mlog_index_entry(),
+                at: geometry.entryOffset(block: block)
+            )
             entries += 1
         }
         var seal: SealLine?
         if case .end(let frame) = walk.stop {
             seal = SealLine(
-                endOffset: frame.offset, recordCount: walk.recordCount, smallestTimestamp: walk.smallestTimestamp,
-                largestTimestamp: walk.largestTimestamp)
+                endOffset: frame.offset,
+                recordCount: walk.recordCount,
+                smallestTimestamp: walk.smallestTimestamp,
+                largestTimestamp: walk.largestTimestamp
+            )
         }
         if try self.seal() == seal { return (entries, 0) }
         try file.write(seal?.encoded(for: header) ?? mlog_seal(), at: UInt64(MLOG_SEAL_OFFSET))

@@ -72,15 +72,20 @@ internal import _CMappedLog
         if offset < windowRange.lowerBound || end > windowRange.upperBound {
             windowRange = 0..<0
             let wanted = unsafe UnsafeMutableRawBufferPointer(
-                rebasing: window[..<min(windowSize, Int(max(geometry.segmentSize, end) - offset))])
+                rebasing: window[..<min(windowSize, Int(max(geometry.segmentSize, end) - offset))]
+            )
             let read = try unsafe fill(wanted, from: offset)
             windowRange = offset..<(offset + UInt64(read))
         }
         guard end <= windowRange.upperBound else {
             throw LogError(
-                .truncatedSegment, file: file.path, position: Position(rawValue: base + offset),
-                expected: "\(geometry.segmentSize) bytes", found: "\(windowRange.upperBound) bytes",
-                advice: "restore the file from a copy, or run `mlog repair`")
+                .truncatedSegment,
+                file: file.path,
+                position: Position(rawValue: base + offset),
+                expected: "\(geometry.segmentSize) bytes",
+                found: "\(windowRange.upperBound) bytes",
+                advice: "restore the file from a copy, or run `mlog repair`"
+            )
         }
         let from = Int(offset - windowRange.lowerBound)
         return unsafe UnsafeRawBufferPointer(rebasing: window[from..<(from + count)])
@@ -90,7 +95,12 @@ internal import _CMappedLog
         guard toleratesBadSectors else { return try unsafe file.read(into: wanted, at: offset) }
         let (count, failed) = unsafe file.readWhatCanBeRead(into: wanted, at: offset)
         for range in failed where !unreadable.contains(range) { unreadable.append(range) }
-        if count < wanted.count { unsafe UnsafeMutableRawBufferPointer(rebasing: wanted[count...]).initializeMemory(as: UInt8.self, repeating: 0) }
+        if count < wanted.count {
+            unsafe UnsafeMutableRawBufferPointer(rebasing: wanted[count...]).initializeMemory(
+                as: UInt8.self,
+                repeating: 0
+            )
+        }
         return wanted.count
     }
 
@@ -117,7 +127,9 @@ internal import _CMappedLog
 
     // MARK: Searching
 
-    /// The first byte other than 0 in a range, or nil. What was never written is skipped, not read.
+    /// The first byte other than 0 in a range, or nil.
+    ///
+    /// What was never written is skipped, not read.
     func firstNonZero(in range: Range<UInt64>) throws(LogError) -> UInt64? {
         var offset = range.lowerBound
         while offset < range.upperBound {
@@ -169,7 +181,11 @@ internal import _CMappedLog
             }
             if budget == 0 {
                 throw .damaged(
-                    file.path, base + offset, expected: "frames or zeros", found: "too many things that look like frames")
+                    file.path,
+                    base + offset,
+                    expected: "frames or zeros",
+                    found: "too many things that look like frames"
+                )
             }
             offset += 8
         }

@@ -94,13 +94,12 @@ struct BatchState: Sendable {
 extension SegmentScanner {
     /// Walks over whole records and batches from a frame on, up to the first thing that is none.
     ///
-    /// - Parameters:
-    ///   - offset: Where a frame starts, outside any batch.
-    ///   - sequence: Of the first record at or behind it.
-    ///   - visit: Called for each frame but `end`, in order, with what the walk knew before the frame; of a batch only
-    ///     when it is whole.
+    /// Starts where a frame starts, outside any batch; `sequence` is that of the first record at or behind it. `visit` is
+    /// called for each frame but `end`, in order, with what the walk knew before the frame; of a batch only when it is
+    /// whole.
     func walk(
-        from offset: UInt64, sequence: UInt64,
+        from offset: UInt64,
+        sequence: UInt64,
         visit: (Frame, SegmentWalk) throws(LogError) -> Void = { (_, _) throws(LogError) in }
     ) throws(LogError) -> SegmentWalk {
         var walk = SegmentWalk(from: offset, sequence: sequence)

@@ -28,6 +28,9 @@ internal import _CMappedLog
     let batchWords: SharedWord<UInt32>
     /// The position behind the last mark.
     let markTail: SharedWord<UInt64>
+    /// The first position of the segment whose lost frames took `lostCount` sequences, or 0.
+    let lostPosition: SharedWord<UInt64>
+    let lostCount: SharedWord<UInt64>
 
     init(_ file: OpenFile, writable: Bool) throws(LogError) {
         self.file = file
@@ -52,6 +55,8 @@ internal import _CMappedLog
         needsRecovery = unsafe SharedWord(address(\.needs_recovery))
         batchWords = unsafe SharedWord(address(\.batch_words))
         markTail = unsafe SharedWord(address(\.mark_tail))
+        lostPosition = unsafe SharedWord(address(\.lost_position))
+        lostCount = unsafe SharedWord(address(\.lost_count))
     }
 
     func appendMutex(timeout: Duration) -> RobustMutex {
@@ -232,13 +237,14 @@ internal import _CMappedLog
 
     // MARK: Clean-close note
 
-    /// The slot at the last clean close, if the note is whole and speaks of this very file.
-    var cleanClose: mlog_append_slot? {
+    /// The slot at the last clean close, and what lost frames of the active segment took, if the note is whole and
+    /// speaks of this very file.
+    var cleanClose: (slot: mlog_append_slot, lostCount: UInt64)? {
         var note = unsafe control.pointee.note
         guard note.written == 1, note.device == device, note.inode == inode, note.crc == Self.checksum(&note) else {
             return nil
         }
-        return note.slot
+        return (note.slot, UInt64(note.lost_count))
     }
 
     /// Takes the note back.
@@ -257,12 +263,13 @@ internal import _CMappedLog
     /// Durable when it returns.
     ///
     /// Only behind the flush of everything it speaks of.
-    func writeCleanClose(_ slot: mlog_append_slot) throws(LogError) {
+    func writeCleanClose(_ slot: mlog_append_slot, lostCount: UInt32) throws(LogError) {
         var note = mlog_close_note()
         note.device = device
         note.inode = inode
         note.slot = slot
         note.written = 1
+        note.lost_count = lostCount
         note.crc = Self.checksum(&note)
         unsafe control.pointee.note = note
         try file.flushData()

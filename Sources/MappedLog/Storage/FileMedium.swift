@@ -257,7 +257,7 @@ struct FileMedium: Medium {
     func namedTailerNames() throws(LogError) -> [String] {
         do throws(LogError) {
             return try names(in: tailersDirectory).filter { NamedTailerFile.isValidName($0) }.sorted()
-        } catch where error.errno == .noSuchFileOrDirectory {
+        } catch  where error.errno == .noSuchFileOrDirectory {
             return []
         }
     }

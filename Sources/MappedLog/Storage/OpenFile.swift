@@ -42,7 +42,8 @@ final class OpenFile: Sendable {
     ///
     /// - Returns: How many bytes there are before the end of the file, and which of them could not be read.
     func readWhatCanBeRead(
-        into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64
+        into buffer: UnsafeMutableRawBufferPointer,
+        at offset: UInt64
     ) -> (count: Int, failed: [Range<UInt64>]) {
         if let count = try? unsafe read(into: buffer, at: offset) { return (count, []) }
         var failed: [Range<UInt64>] = []
@@ -50,7 +51,8 @@ final class OpenFile: Sendable {
         while done < buffer.count {
             let at = offset + UInt64(done)
             let piece = unsafe UnsafeMutableRawBufferPointer(
-                rebasing: buffer[done..<min(buffer.count, done + 4096 - Int(at % 4096))])
+                rebasing: buffer[done..<min(buffer.count, done + 4096 - Int(at % 4096))]
+            )
             if let count = try? unsafe read(into: piece, at: at) {
                 done += count
                 if count < piece.count { return (done, failed) }
@@ -144,6 +146,19 @@ final class OpenFile: Sendable {
         do throws(Errno) { try SystemCall.changeMode(descriptor, mode) } catch {
             throw .system(error, "fchmod(2)", file: path)
         }
+    }
+
+    /// The offset of the first byte at or behind `offset` that is other than 0, or nil.
+    func firstNonZero(from offset: UInt64) throws(LogError) -> UInt64? {
+        var at = offset
+        while at < byteCount, let data = nextData(from: at) {
+            at = max(at, data)
+            let piece = try read(1 << 16, at: at)
+            if piece.isEmpty { return nil }
+            if let found = piece.firstIndex(where: { $0 != 0 }) { return at + UInt64(found) }
+            at += UInt64(piece.count)
+        }
+        return nil
     }
 
     /// The offset of the first byte at or behind `offset` that may be other than 0 (`lseek(2)`, `SEEK_DATA`): what was

@@ -27,7 +27,8 @@ struct WritersAlive: Hashable, Sendable {
         }
         guard let table = Self.table() else { return nil }
         // Where a file system has device numbers of its own, stat(2) tells others than the table.
-        let isExact = (try? OpenFile(lockFile.removingLastComponent(), O_RDONLY | O_DIRECTORY))
+        let isExact =
+            (try? OpenFile(lockFile.removingLastComponent(), O_RDONLY | O_DIRECTORY))
             .map { ![0x9123_683E, 0x794C_7630].contains(mlog_filesystem_type($0.descriptor)) } ?? true
         let device = Self.numbers(UInt64(status.st_dev))
         for line in table.split(separator: "\n") {

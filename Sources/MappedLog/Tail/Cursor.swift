@@ -108,6 +108,14 @@ internal import _CMappedLog
                 switch frame.kind {
                 case .record: return frame.word
                 case .end: if try !followEnd(frame) { return nil }
+                case .lost where UInt64(bitPattern: frame.timestamp) < sequence:
+                    guard position < (try reader.knownDurable()) else { return nil }
+                    throw .damaged(
+                        segment.file.path,
+                        position,
+                        expected: "a lost frame whose next sequence is at least \(sequence)",
+                        found: "\(frame.timestamp)"
+                    )
                 case .lost: try passLost(frame)
                 default: offset = frame.end
                 }
@@ -158,7 +166,9 @@ internal import _CMappedLog
         return true
     }
 
-    /// Why a segment isn't there. Where its records are gone for good, the cursor moves behind them, to be told once.
+    /// Why a segment isn't there.
+    ///
+    /// Where its records are gone for good, the cursor moves behind them, to be told once.
     private mutating func passAbsent(_ absent: UInt64) throws(LogError) -> LogError {
         let error = reader.absence(of: absent, sequence: sequence)
         if let gone = error.goneSequences, let position = error.position,

@@ -94,7 +94,7 @@ final class LogReader: Sendable {
 
     private var cleanClose: mlog_append_slot? {
         guard let control, control.namesItself(log.id) else { return nil }
-        return control.cleanClose
+        return control.cleanClose?.slot
     }
 
     private func survey() throws(LogError) -> LogSurvey {

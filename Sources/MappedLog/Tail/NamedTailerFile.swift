@@ -55,8 +55,12 @@ struct NamedTailerFile {
         // A file that was just made had no bytes when it was opened.
         guard file.byteCount == UInt64(MLOG_TAILER_FILE_BYTES) || (create && file.byteCount == 0) else {
             throw LogError(
-                .damaged, file: file.path, expected: "\(MLOG_TAILER_FILE_BYTES) bytes", found: "\(file.byteCount)",
-                advice: "remove it, or set it anew with `mlog tailers LOG reset NAME --to …`")
+                .damaged,
+                file: file.path,
+                expected: "\(MLOG_TAILER_FILE_BYTES) bytes",
+                found: "\(file.byteCount)",
+                advice: "remove it, or set it anew with `mlog tailers LOG reset NAME --to …`"
+            )
         }
     }
 

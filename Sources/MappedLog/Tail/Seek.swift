@@ -158,7 +158,18 @@ struct Seek {
         case .frame(let frame):
             if frame.kind == .end { return false }
             if frame.kind == .record { place.sequence &+= 1 }
-            if frame.kind == .lost { place.sequence = max(place.sequence, UInt64(bitPattern: frame.timestamp)) }
+            if frame.kind == .lost {
+                let next = UInt64(bitPattern: frame.timestamp)
+                guard next >= place.sequence else {
+                    throw .damaged(
+                        place.segment.file.path,
+                        place.position,
+                        expected: "a lost frame whose next sequence is at least \(place.sequence)",
+                        found: "\(next)"
+                    )
+                }
+                place.sequence = next
+            }
             place.offset = frame.end
             return true
         case .unsupported(_, let part):
@@ -200,8 +211,11 @@ struct Seek {
         if let best { return Place(segment: segment, offset: best.offset, sequence: best.sequence) }
         guard let line = segment.activation else {
             throw .damaged(
-                segment.file.path, segment.base + SegmentGeometry.dataStart, expected: "an activation line",
-                found: "none, or another")
+                segment.file.path,
+                segment.base + SegmentGeometry.dataStart,
+                expected: "an activation line",
+                found: "none, or another"
+            )
         }
         return Place(segment: segment, offset: SegmentGeometry.dataStart, sequence: line.baseSequence)
     }

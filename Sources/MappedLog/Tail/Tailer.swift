@@ -206,7 +206,11 @@ public struct Tailer: ~Copyable {
         try cursor.reader.forkGuard.check()
         let place = try Seek(cursor.reader).place(start)
         cursor.move(
-            to: place.segment, offset: place.offset, sequence: place.sequence, isBehindEnd: place.isBehindEnd)
+            to: place.segment,
+            offset: place.offset,
+            sequence: place.sequence,
+            isBehindEnd: place.isBehindEnd
+        )
     }
 }
 

@@ -212,13 +212,13 @@ typedef struct mlog_append_slot {
 } mlog_append_slot;
 _Static_assert(sizeof(mlog_append_slot) == 32, "append slot");
 
-// Written at a clean close, behind the last flush. `crc` is CRC32C of bytes 0–55.
+// Written at a clean close, behind the last flush. `crc` is CRC32C of bytes 0–59.
 typedef struct mlog_close_note {
     uint64_t device;
     uint64_t inode;                     // of live/control itself
     mlog_append_slot slot;
     uint64_t written;                   // 1
-    uint32_t reserved;
+    uint32_t lost_count;                // how many sequences the active segment's lost frames took
     uint32_t crc;
 } mlog_close_note;
 _Static_assert(sizeof(mlog_close_note) == 64, "clean-close note");
@@ -251,7 +251,9 @@ typedef struct mlog_control {
     uint32_t needs_recovery;            // 440, atomic: errno of the repair that failed; 0: none
     uint32_t batch_words;               // 444, atomic: 1 while words of a batch may stand behind the tail; 2: repair flushes
     uint64_t mark_tail;                 // 448: position behind the last mark
-    uint8_t  reserved5[56];
+    uint64_t lost_position;             // the first position of the segment that lost_count speaks of; 0: none
+    uint64_t lost_count;                // how many sequences its lost frames took
+    uint8_t  reserved5[40];
     mlog_append_slot slot[2];           // 512
     uint8_t  reserved6[3520];
 } mlog_control;
@@ -268,6 +270,7 @@ MLOG_AT(mlog_control, generation, 432);
 MLOG_AT(mlog_control, needs_recovery, 440);
 MLOG_AT(mlog_control, batch_words, 444);
 MLOG_AT(mlog_control, mark_tail, 448);
+MLOG_AT(mlog_control, lost_position, 456);
 MLOG_AT(mlog_control, slot, 512);
 
 // ---- live/waiters and live/lock ------------------------------------------------------------------------------

@@ -45,10 +45,28 @@ struct VerifyCommand: ParsableCommand {
             let place = finding.position.map { ", position \($0)" } ?? ""
             text.add(line: "\(finding.file)\(place): \(finding.what)", .bad)
         }
+        for note in report.notes {
+            let place = note.position.map { ", position \($0)" } ?? ""
+            text.add(line: "note: \(note.file)\(place): \(Self.explanation(of: note))")
+        }
         if report.isWhole {
             let size = ByteSize(bytes: report.bytes)
             text.add(line: "whole: segments \(report.segments), records \(report.records), \(size)", .good)
         }
         return text
+    }
+
+    private static func explanation(of note: VerifyNote) -> String {
+        switch note.kind {
+        case .tornTail:
+            "a torn tail of \(ByteSize(bytes: note.bytes)), never known durable: the next writer cuts it off and keeps it"
+        case .lost:
+            note.sequences.map { "records \($0.lowerBound) to \($0.upperBound - 1) were lost, and repaired over" }
+                ?? "records were lost, and repaired over"
+        case .sealLine: "the seal line is not what the frames say: whoever recovers writes it anew"
+        case .tailerBehindEnd: "this named tailer stands behind the end: the next writer moves it"
+        case .notPermitted: "no permission to look at it"
+        default: note.kind.rawValue
+        }
     }
 }

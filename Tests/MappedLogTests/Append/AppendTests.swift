@@ -95,7 +95,8 @@ import Testing
                         for _ in 0..<400 { output.append(0xEE) }
                         throw Refusal()
                     }
-                })
+                }
+            )
             #expect(error.code == .fillFailed)
             #expect(error.underlyingError as? Refusal == Refusal())
             #expect(try log.endPosition == end)

@@ -1,6 +1,6 @@
 import MappedLog
-import SystemPackage
 import Synchronization
+import SystemPackage
 import Testing
 
 /// Batches: all of their records, or none.

@@ -13,7 +13,8 @@ import Testing
                 let whole = log.crashed.files[name]!
                 let used = Array(0..<1100) + Array(4090..<4300) + Array(stride(from: 4300, to: whole.count, by: 97))
                 for length in used + [whole.count - 1, whole.count + 1, whole.count + 4096, whole.count * 2] {
-                    let bytes = length <= whole.count ? Array(whole.prefix(length)) : whole + whole.prefix(length - whole.count)
+                    let bytes =
+                        length <= whole.count ? Array(whole.prefix(length)) : whole + whole.prefix(length - whole.count)
                     try writeFile(path.appending(name), bytes)
                     let sight = Sight.of(path)
                     #expect(sight.error?.code == (length < whole.count ? .truncatedSegment : .damaged), "\(length)")

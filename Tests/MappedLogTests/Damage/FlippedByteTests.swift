@@ -67,7 +67,9 @@ import Testing
                         #expect(sight.records == Array(log.records.prefix(kept)), place)
                     } else {
                         #expect(
-                            sight.records == log.records || sight.records.count == Int(hit.sequence) + 1, place)
+                            sight.records == log.records || sight.records.count == Int(hit.sequence) + 1,
+                            place
+                        )
                     }
                 }
             }
@@ -139,7 +141,9 @@ import Testing
                         let tailer = try writer.tailer(named: DamagedLog.tailerName)
                         #expect([5, 7].contains(tailer.tailer.sequence), place)
                         #expect(
-                            tailer.tailer.position.rawValue == log.records[Int(tailer.tailer.sequence)].position, place)
+                            tailer.tailer.position.rawValue == log.records[Int(tailer.tailer.sequence)].position,
+                            place
+                        )
                     } catch {
                         #expect(error.file?.lastComponent?.string == DamagedLog.tailerName, place)
                     }
@@ -151,7 +155,10 @@ import Testing
     }
 
     private func expectRightOrRefused(
-        _ log: DamagedLog, _ path: FilePath, _ damaged: LogImage, _ place: Comment
+        _ log: DamagedLog,
+        _ path: FilePath,
+        _ damaged: LogImage,
+        _ place: Comment
     ) throws {
         do throws(LogError) {
             let writer = try Log.open(at: path)

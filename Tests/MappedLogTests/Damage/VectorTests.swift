@@ -128,7 +128,10 @@ import Testing
             #expect(sight.records == vector.records)
             #expect(
                 sight.gone
-                    == vector.expected.lost.map { .init(position: $0.position, sequences: $0.sequence..<$0.nextSequence) })
+                    == vector.expected.lost.map {
+                        .init(position: $0.position, sequences: $0.sequence..<$0.nextSequence)
+                    }
+            )
             #expect(sight.position == vector.expected.endPosition)
             #expect(sight.sequence == vector.expected.nextSequence)
             return

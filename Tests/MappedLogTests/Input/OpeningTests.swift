@@ -19,7 +19,9 @@ import Testing
     @Test func `a directory without options is no log, and stays as it is`() throws {
         try withTemporaryDirectory { directory in
             try writeFile(directory.appending("notes.txt"), [1])
-            for error in [failure { _ = try Log.open(at: directory) }, failure { _ = try Log.openReadOnly(at: directory) }] {
+            for error in [
+                failure { _ = try Log.open(at: directory) }, failure { _ = try Log.openReadOnly(at: directory) },
+            ] {
                 #expect(error?.code == .notALog && error?.file == directory)
             }
             #expect(code { _ = try Log.create(at: directory) } == .notEmpty)
@@ -43,7 +45,11 @@ import Testing
     @Test func `create makes what the options say, once`() throws {
         try withTemporaryDirectory { directory in
             let path = directory.appending("log")
-            let options = LogOptions(segmentSize: 128 << 10, permissions: [.ownerReadWrite, .groupRead], durability: .bytes(4096))
+            let options = LogOptions(
+                segmentSize: 128 << 10,
+                permissions: [.ownerReadWrite, .groupRead],
+                durability: .bytes(4096)
+            )
             let log = try Log.create(at: path, options: options)
             #expect(log.segmentSize == 131_072 && !log.isReadOnly && log.path == path)
             #expect(try log.endPosition.rawValue == 4096)
@@ -52,11 +58,14 @@ import Testing
             let other = try Log.openOrCreate(at: path, options: .small)
             #expect(other.segmentSize == 131_072 && other.id == log.id)
             let attributes = try FileManager.default.attributesOfItem(
-                atPath: path.appending("0000000000000000.mlog").string)
+                atPath: path.appending("0000000000000000.mlog").string
+            )
             #expect(attributes[.posixPermissions] as? Int == 0o640)
             #expect(attributes[.size] as? Int == 131_072)
-            let json = try JSONSerialization.jsonObject(
-                with: Data(readFile(path.appending("options.json")))) as? [String: Any]
+            let json =
+                try JSONSerialization.jsonObject(
+                    with: Data(readFile(path.appending("options.json")))
+                ) as? [String: Any]
             #expect(json?["segmentSize"] as? Int == 131_072)
             #expect(json?["durability"] as? String == "4KiB")
             #expect(json?["permissions"] as? String == "0640")
@@ -82,13 +91,17 @@ import Testing
                 LogOptions(durability: .interval(.zero)), LogOptions(durability: .interval(.seconds(-1))),
                 LogOptions(durability: .bytes(0)),
             ]
-            for options in creations { #expect(code { _ = try Log.create(at: path, options: options) } == .invalidOptions) }
+            for options in creations {
+                #expect(code { _ = try Log.create(at: path, options: options) } == .invalidOptions)
+            }
             _ = try Log.create(at: path, options: .small)
             let openings = [
                 OpenOptions(durability: .bytes(0)), OpenOptions(stallTimeout: .zero),
                 OpenOptions(recoveryTimeout: .seconds(-1)),
             ]
-            for opening in openings { #expect(code { _ = try Log.open(at: path, opening: opening) } == .invalidOptions) }
+            for opening in openings {
+                #expect(code { _ = try Log.open(at: path, opening: opening) } == .invalidOptions)
+            }
         }
     }
 
@@ -115,12 +128,30 @@ import Testing
             let path = directory.appending("log")
             try Log.create(at: path, options: .small).close()
             try removeFile(path.appending("options.json"))
+            // A creation ends before anybody prepares the second segment.
+            try? removeFile(path.appending("0000000000010000.mlog"))
             try writeFile(path.appending(".tmp-0000000000000001"), [1])
             #expect(code { _ = try Log.open(at: path) } == .notALog)
             let log = try Log.create(at: path, options: .small)
             try log.append([5])
             #expect(Sight.of(log).records.map(\.payload) == [[5]])
             #expect(try LogImage(of: path).files.keys.allSatisfy { !$0.contains(".tmp-") })
+        }
+    }
+
+    @Test func `a log that lost its options is not taken for an interrupted creation`() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory.appending("log")
+            let log = try Log.create(at: path, options: .small)
+            try log.append([5])
+            try log.close()
+            let options = try #require(try LogImage(of: path).files["options.json"])
+            try removeFile(path.appending("options.json"))
+            try? removeFile(path.appending("0000000000010000.mlog"))
+            #expect(code { _ = try Log.create(at: path, options: .small) } == .notEmpty)
+            #expect(code { _ = try Log.openOrCreate(at: path, options: .small) } == .notEmpty)
+            try writeFile(path.appending("options.json"), options)
+            #expect(Sight.of(path).records.map(\.payload) == [[5]])
         }
     }
 

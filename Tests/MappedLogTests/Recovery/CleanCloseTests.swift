@@ -1,8 +1,8 @@
 import Foundation
 import Glibc
 import SystemPackage
-import _CMappedLog
 import Testing
+import _CMappedLog
 
 @testable import MappedLog
 

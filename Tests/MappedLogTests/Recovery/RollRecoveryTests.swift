@@ -49,7 +49,10 @@ import Testing
             let report = try #require(log.recovery)
             #expect(report.cutPosition == nil && report.nextSequence == 2)
             #expect(report.endPosition == Self.next + 4096)
-            #expect(report.kept.map { FilePath($0).lastComponent!.string } == (kind == "missing" ? [] : [SegmentImage.name(Self.next)]))
+            #expect(
+                report.kept.map { FilePath($0).lastComponent!.string }
+                    == (kind == "missing" ? [] : [SegmentImage.name(Self.next)])
+            )
             let appended = try log.append([9])
             #expect(appended.sequence == 2 && appended.position.rawValue == Self.next + 4096)
             #expect(Sight.of(log).records.map(\.payload) == [payload(0, 100), payload(1, 50_000), [9]])
@@ -86,7 +89,10 @@ import Testing
         try image.withFiles { path in
             let log = try Log.open(at: path)
             #expect(log.recovery?.rewrittenSeals == 1)
-            #expect(try readFile(path.appending(SegmentImage.name(0)))[1024..<1072] == SegmentImage(whole).bytes[1024..<1072])
+            #expect(
+                try readFile(path.appending(SegmentImage.name(0)))[1024..<1072]
+                    == SegmentImage(whole).bytes[1024..<1072]
+            )
             #expect(Sight.of(log).records.count == 4)
         }
     }

@@ -104,7 +104,10 @@ import Testing
             #expect(sight.error?.code == .damaged)
             #expect(sight.error?.position?.rawValue == UInt64(frames[1]))
             // Behind the damage another start may read on.
-            let behind = Sight.of(try Log.openReadOnly(at: path), from: .position(Position(rawValue: UInt64(frames[2]))))
+            let behind = Sight.of(
+                try Log.openReadOnly(at: path),
+                from: .position(Position(rawValue: UInt64(frames[2])))
+            )
             #expect(behind.error != nil || behind.records.map(\.payload) == [payload(2, 100), payload(3, 100)])
         }
     }
@@ -122,7 +125,10 @@ import Testing
         }
     }
 
-    @Test(arguments: [(kind: 4, flags: 0, reserved: 0), (1, 8, 0), (1, 3, 0), (1, 0x80, 0), (6, 0, 0), (1, 0, 1), (2, 0, 0), (3, 0, 0)])
+    @Test(arguments: [
+        (kind: 4, flags: 0, reserved: 0), (1, 8, 0), (1, 3, 0), (1, 0x80, 0), (6, 0, 0), (1, 0, 1), (2, 0, 0),
+        (3, 0, 0),
+    ])
     func `what a newer version wrote is unsupported, behind known durable too`(
         word: (kind: Int, flags: Int, reserved: Int)
     ) throws {
@@ -130,8 +136,12 @@ import Testing
         let frames = SegmentImage(image).frames
         image.edit { segment in
             segment.putFrame(
-                at: frames[3], kind: UInt8(word.kind), flags: UInt8(word.flags), reserved: UInt16(word.reserved),
-                payload: payload(3, 100))
+                at: frames[3],
+                kind: UInt8(word.kind),
+                flags: UInt8(word.flags),
+                reserved: UInt16(word.reserved),
+                payload: payload(3, 100)
+            )
         }
         try image.withFiles { path in
             let sight = Sight.of(path)

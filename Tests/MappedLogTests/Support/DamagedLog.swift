@@ -42,8 +42,10 @@ struct DamagedLog {
     /// The names of the segments' files, first to last; the last one is prepared.
     var segments: [String] { closed.files.keys.filter { $0.hasSuffix(".mlog") }.sorted() }
 
-    /// The offsets of a file that are worth a flip: all that is not 0, all of header lines and index entries, and
-    /// a sample of the rest. Of long payloads only each 41st byte, since one checksum guards them all alike.
+    /// The offsets of a file that are worth a flip: all that is not 0, all of header lines and index entries, and a
+    /// sample of the rest.
+    ///
+    /// Of long payloads only each 41st byte, since one checksum guards them all alike.
     func offsets(of name: String, in image: LogImage) -> [Int] {
         guard let bytes = image.files[name] else { return [] }
         guard name.hasSuffix(".mlog") else { return Array(bytes.indices) }

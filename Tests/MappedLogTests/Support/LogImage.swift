@@ -31,12 +31,16 @@ struct LogImage: Hashable {
         return image
     }
 
-    /// Makes the directory hold these files and no others. A file that is there keeps its inode.
+    /// Makes the directory hold these files and no others.
+    ///
+    /// A file that is there keeps its inode.
     func write(to log: FilePath) throws {
         let manager = FileManager.default
         for directory in ["live", "tailers", "lost+found"] {
             try manager.createDirectory(
-                atPath: log.appending(directory).string, withIntermediateDirectories: true)
+                atPath: log.appending(directory).string,
+                withIntermediateDirectories: true
+            )
         }
         for name in try LogImage(of: log).files.keys where files[name] == nil {
             try manager.removeItem(atPath: log.appending(name).string)

@@ -37,7 +37,9 @@ struct SeenRecord: Equatable, Sendable, CustomStringConvertible {
 
     /// By memcmp(3): tests compare megabytes, and an unoptimised array compares byte by byte.
     static func == (left: SeenRecord, right: SeenRecord) -> Bool {
-        let places = [left, right].map { [$0.sequence, $0.position, UInt64(bitPattern: $0.timestamp), UInt64($0.payload.count)] }
+        let places = [left, right].map {
+            [$0.sequence, $0.position, UInt64(bitPattern: $0.timestamp), UInt64($0.payload.count)]
+        }
         guard places[0] == places[1] else { return false }
         return unsafe memcmp(left.payload, right.payload, left.payload.count) == 0
     }
@@ -60,7 +62,9 @@ struct Sight: Sendable {
 
     /// Reads all there is, from the first record on.
     static func of(
-        _ log: Log, from start: TailStart = .first, visibility: Visibility = .committed
+        _ log: Log,
+        from start: TailStart = .first,
+        visibility: Visibility = .committed
     ) -> Sight {
         var sight = Sight()
         do throws(LogError) {
@@ -86,7 +90,7 @@ struct Sight: Sendable {
             do throws(LogError) {
                 guard let record = try tailer.next() else { break }
                 records.append(SeenRecord(record))
-            } catch where error.code == .recordsGone {
+            } catch  where error.code == .recordsGone {
                 gone.append(Gone(position: error.position?.rawValue, sequences: error.goneSequences))
             } catch {
                 self.error = error

@@ -39,8 +39,13 @@ struct SegmentImage {
 
     /// Writes a frame.
     mutating func putFrame(
-        at offset: Int, kind: UInt8 = 1, flags: UInt8 = 0, reserved: UInt16 = 0, payload: [UInt8] = [],
-        stating durable: UInt64? = nil, timestamp: Int64 = 0
+        at offset: Int,
+        kind: UInt8 = 1,
+        flags: UInt8 = 0,
+        reserved: UInt16 = 0,
+        payload: [UInt8] = [],
+        stating durable: UInt64? = nil,
+        timestamp: Int64 = 0
     ) {
         store(UInt32(payload.count), at: offset)
         bytes[offset + 4] = kind
@@ -105,7 +110,8 @@ extension LogImage {
 
     /// What a crash would leave of a log to which `body` appends; nothing is flushed but where it says so.
     static func ofCrash(
-        segmentSize: UInt64 = 64 << 10, _ body: (Log) throws -> Void
+        segmentSize: UInt64 = 64 << 10,
+        _ body: (Log) throws -> Void
     ) throws -> LogImage {
         try withTemporaryDirectory(inMemory: true) { directory in
             let path = directory.appending("log")

@@ -5,9 +5,10 @@ import SystemPackage
 
 /// Runs a test with a directory of its own (mkdtemp(3)), which is removed afterwards.
 ///
-/// - Parameter inMemory: Prefers a file system in memory, for tests that flush a thousand times.
+/// In memory, if asked to and where there is such a file system: for tests that flush a thousand times.
 func withTemporaryDirectory<Result>(
-    inMemory: Bool = false, _ body: (FilePath) throws -> Result
+    inMemory: Bool = false,
+    _ body: (FilePath) throws -> Result
 ) throws -> Result {
     let path = try makeTemporaryDirectory(inMemory: inMemory)
     defer { try? FileManager.default.removeItem(atPath: path.string) }

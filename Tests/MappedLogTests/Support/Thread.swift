@@ -1,7 +1,6 @@
 import Dispatch
 import Foundation
 
-
 /// A thread that a test waits for.
 final class Thread: Sendable {
     private let isDone = DispatchSemaphore(value: 0)
@@ -16,7 +15,9 @@ final class Thread: Sendable {
         return thread
     }
 
-    /// Waits until the body has returned. Once only.
+    /// Waits until the body has returned.
+    ///
+    /// Once only.
     func join() {
         isDone.wait()
     }

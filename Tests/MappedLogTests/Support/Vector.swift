@@ -63,11 +63,17 @@ struct Vector: Sendable, CustomTestStringConvertible {
     var records: [SeenRecord] {
         expected.records.map {
             SeenRecord(
-                sequence: $0.sequence, position: $0.position, timestamp: $0.timestamp, payload: Array($0.payloadBase64))
+                sequence: $0.sequence,
+                position: $0.position,
+                timestamp: $0.timestamp,
+                payload: Array($0.payloadBase64)
+            )
         }
     }
 
-    /// All vectors, in order of their names. There are none only if the repository is not whole.
+    /// All vectors, in order of their names.
+    ///
+    /// There are none only if the repository is not whole.
     static let all: [Vector] = {
         let folder = FilePath(#filePath).removingLastComponent().appending("../../../spec/vectors")
         let names = (try? FileManager.default.contentsOfDirectory(atPath: folder.string)) ?? []

@@ -145,8 +145,12 @@ import Testing
             try tailer.seek(to: .first)
             let refusal = failure { try log.append(batch: [[UInt8]]()) }!
             #expect(
-                code { _ = try tailer.read(upTo: 9) { record throws(LogError) in if record.sequence == 3 { throw refusal } } }
-                    == .emptyBatch)
+                code {
+                    _ = try tailer.read(upTo: 9) { record throws(LogError) in if record.sequence == 3 { throw refusal }
+                    }
+                }
+                    == .emptyBatch
+            )
             #expect(tailer.sequence == 4)
         }
     }

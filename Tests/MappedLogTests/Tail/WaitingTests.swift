@@ -2,8 +2,11 @@ import Glibc
 import MappedLog
 import SystemPackage
 import Testing
+import _CMappedLog
 
-/// Tailers that wait, in threads and in tasks. The bounds are generous: they tell a hang, not a speed.
+/// Tailers that wait, in threads and in tasks.
+///
+/// The bounds are generous: they tell a hang, not a speed.
 @Suite(.timeLimit(.minutes(3))) struct WaitingTests {
     @Test(arguments: [Visibility.committed, .durable])
     func `a waiting tailer is woken by what it may see`(visibility: Visibility) throws {
