@@ -92,7 +92,7 @@ let package = Package(
         .testTarget(
             name: "MappedLogProcessTests",
             dependencies: [
-                "MappedLog", "MappedLogTestSupport", "MappedLogTestWorker", "_CTestSupport",
+                "mlog", "MappedLog", "MappedLogTestSupport", "MappedLogTestWorker", "_CTestSupport",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict

@@ -320,7 +320,7 @@ struct FileMedium: Medium {
     /// By the magic numbers of statfs(2).
     ///
     /// What is behind FUSE can't be known; it doesn't share mappings reliably.
-    private static let networkFileSystems: [Int64: String] = [
+    static let networkFileSystems: [Int64: String] = [
         0x6969: "NFS", 0x517B: "SMB", 0xFF53_4D42: "CIFS", 0xFE53_4D42: "SMB2", 0x00C3_6400: "Ceph",
         0x0102_1997: "9P", 0x5346_414F: "AFS", 0x6B41_4653: "AFS", 0x7375_7245: "Coda", 0x4750_4653: "GPFS",
         0x0BD0_0BD0: "Lustre", 0x6573_5546: "FUSE", 0x564C: "NCP",

@@ -163,6 +163,9 @@ internal import _CMappedLog
     /// The frame here; of a batch only once all of it is whole.
     private mutating func frame() -> FrameFinding {
         let found = segment.frame(at: offset)
+        if case .frame(let lost) = found, lost.kind == .lost, UInt64(bitPattern: lost.timestamp) < sequence {
+            return .bad("a lost frame that would take the sequence back")
+        }
         guard case .frame(let first) = found, first.kind == .record, first.word.flags != 0, offset >= batchEnd else {
             return found
         }
@@ -221,8 +224,7 @@ internal import _CMappedLog
 
     /// Reports, once, the records that repair could not keep.
     private mutating func passLost(_ frame: Frame) throws(LogError) {
-        let next = UInt64(bitPattern: frame.timestamp)
-        let gone = sequence..<max(next, sequence)
+        let gone = sequence..<UInt64(bitPattern: frame.timestamp)
         let place = position
         offset = frame.end
         sequence = gone.upperBound
