@@ -1,4 +1,7 @@
 import Foundation
+import Glibc
+import MappedLog
+import SystemPackage
 import Testing
 
 /// Tests of `mlog retain`, `mlog snapshot`, and of what `mlog create` keeps with a log.
@@ -104,5 +107,55 @@ struct RetainTests {
         #expect(try await Mlog.run("verify", copy).status == 0)
         let again = try await Mlog.run("snapshot", log.path, copy)
         #expect(again.status == 1 && again.errors.contains("empty"))
+    }
+
+    @Test("Killed at any moment, beside a writer and a tailer, it leaves a whole log")
+    func survivesKills() async throws {
+        let place = try TemporaryLog()
+        let path = FilePath(place.path)
+        let options = LogOptions(segmentSize: 64 << 10, durability: .interval(.milliseconds(1)))
+        let log = try Log.create(at: path, options: options)
+        var follower = try log.tailer()
+        var written: UInt64 = 0
+        for round in 0..<60 {
+            for _ in 0..<400 {
+                _ = try log.append(Array("record \(written) \(String(repeating: "y", count: 900))".utf8))
+                written += 1
+            }
+            try await log.sync()
+            if round % 3 == 0 { _ = try? Compactor.compact(at: path) }
+            let process = Process()
+            process.executableURL = URL(fileURLWithPath: Mlog.path.string)
+            process.arguments = ["retain", "--segments", "2", path.string]
+            process.standardOutput = FileHandle.nullDevice
+            process.standardError = FileHandle.nullDevice
+            try process.run()
+            usleep(UInt32.random(in: 1_000...20_000))
+            kill(process.processIdentifier, SIGKILL)
+            process.waitUntilExit()
+            var sequence = try log.info().firstSequence
+            var tailer = try log.tailer()
+            while let record = try tailer.next() {
+                #expect(record.sequence == sequence)
+                sequence += 1
+            }
+            #expect(sequence == written)
+            var next = follower.sequence
+            while next < written {
+                do throws(LogError) {
+                    guard let record = try follower.next() else { break }
+                    #expect(record.sequence == next)
+                    next += 1
+                } catch {
+                    #expect(error.goneSequences?.lowerBound == next)
+                    next = error.goneSequences?.upperBound ?? written
+                }
+            }
+            #expect(next == written)
+        }
+        try log.close()
+        #expect(try Maintenance.verify(at: path).isWhole)
+        #expect(try Maintenance.retain(at: path, rule: Retention(segments: 2)).firstSequence > 0)
+        #expect(try Maintenance.verify(at: path).isWhole)
     }
 }

@@ -43,7 +43,9 @@ final class Housekeeper: Sendable {
     }
 
     func start() throws(LogError) {
-        try retention?.start()
+        do throws(LogError) { try retention?.start() } catch {
+            // The log is as good without; whoever opens it next tries again.
+        }
         try thread.start { [self] in work() }
     }
 
