@@ -117,8 +117,8 @@ struct RetainTests {
         let log = try Log.create(at: path, options: options)
         var follower = try log.tailer()
         var written: UInt64 = 0
-        for round in 0..<60 {
-            for _ in 0..<400 {
+        for round in 0..<10 {
+            for _ in 0..<150 {
                 _ = try log.append(Array("record \(written) \(String(repeating: "y", count: 900))".utf8))
                 written += 1
             }
@@ -130,7 +130,7 @@ struct RetainTests {
             process.standardOutput = FileHandle.nullDevice
             process.standardError = FileHandle.nullDevice
             try process.run()
-            usleep(UInt32.random(in: 1_000...20_000))
+            usleep(UInt32.random(in: 1_000...60_000))
             kill(process.processIdentifier, SIGKILL)
             process.waitUntilExit()
             var sequence = try log.info().firstSequence
