@@ -70,12 +70,12 @@ import Testing
                             _ = try? log.append(payload(number, number % 900))
                         }
                         number += 1
-                        usleep(UInt32(200 + 100 * writer))
+                        usleep(UInt32(1_000 + 500 * writer))
                     }
                 }
             }
             var copies: [(FilePath, SnapshotReport)] = []
-            for number in 0..<15 {
+            for number in 0..<5 {
                 usleep(5_000)
                 let copy = directory.appending("copy-\(number)")
                 let before = try log.nextSequence
