@@ -32,7 +32,11 @@ import Testing
                 let ballast = directory.appending("ballast")
                 let log = try Log.create(at: path, options: .small)
                 let file = try FileDescriptor.open(
-                    ballast, .writeOnly, options: [.create], permissions: .ownerReadWrite)
+                    ballast,
+                    .writeOnly,
+                    options: [.create],
+                    permissions: .ownerReadWrite
+                )
                 while (try? file.writeAll([UInt8](repeating: 1, count: 4096))) != nil {}
                 var count = 0
                 var error: LogError?
@@ -84,7 +88,10 @@ import Testing
 
     @Test(
         .enabled(
-            if: Mount.isAllowed && Mount.bindfs != nil, "needs the right to mount, and bindfs"))
+            if: Mount.isAllowed && Mount.bindfs != nil,
+            "needs the right to mount, and bindfs"
+        )
+    )
     func `a log behind FUSE is refused, as its mappings may not be shared`() throws {
         try withTemporaryDirectory { directory in
             let path = directory.appending("log")

@@ -84,13 +84,18 @@ import Testing
 
     @Test func `names that are no segment's are ignored`() throws {
         var image = try LogImage.ofCrash { log in try log.append([1]) }
-        for name in ["README", "0000000000010000.mlo", "000000000001000G.mlog", "00000000000100000.mlog", "A000000000010000.mlog", ".tmp-x"] {
+        for name in [
+            "README", "0000000000010000.mlo", "000000000001000G.mlog", "00000000000100000.mlog",
+            "A000000000010000.mlog", ".tmp-x",
+        ] {
             image.files[name] = [1]
         }
         try image.withFiles { path in #expect(Sight.of(path).records.count == 1) }
     }
 
-    @Test(arguments: ["0000000000000001.mlog", "ffffffffffff0000.mlog", "8000000000000000.mlog", "0000000000020000.mlog"])
+    @Test(arguments: [
+        "0000000000000001.mlog", "ffffffffffff0000.mlog", "8000000000000000.mlog", "0000000000020000.mlog",
+    ])
     func `a segment whose name has no place in the row is reported`(name: String) throws {
         var image = try LogImage.ofCrash { log in try log.append([1]) }
         image.files[name] = image.files[SegmentImage.name(0)]
@@ -132,7 +137,8 @@ import Testing
     }
 
     @Test(arguments: [
-        #"{"formatVersion":"1.0",ID,SIZE}"#, #"{"formatVersion":"1.77",ID,SIZE,"more":{"a":[1,2]},"permissions":"0600"}"#,
+        #"{"formatVersion":"1.0",ID,SIZE}"#,
+        #"{"formatVersion":"1.77",ID,SIZE,"more":{"a":[1,2]},"permissions":"0600"}"#,
         "\n {SIZE ,ID,\"formatVersion\" : \"1.0\"}\n\n",
     ])
     func `a reader needs three members, and ignores those it does not know`(text: String) throws {

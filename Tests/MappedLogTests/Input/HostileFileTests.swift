@@ -19,7 +19,9 @@ import Testing
         guard let log = try? Log.openReadOnly(at: path) else { return }
         let sight = Sight.of(log)
         _ = try? (log.endPosition, log.nextSequence, log.durablePosition)
-        for start in [TailStart.first, .end, .sequence(3), .sequence(.max - 1), .position(Position(rawValue: 4096)), .time(.now)] {
+        for start in [
+            TailStart.first, .end, .sequence(3), .sequence(.max - 1), .position(Position(rawValue: 4096)), .time(.now),
+        ] {
             guard var tailer = try? log.tailer(from: start) else { continue }
             var steps = 0
             while steps < 100, (try? tailer.previousSeen()) != nil, tailer.position.rawValue > 4096 { steps += 1 }
@@ -45,8 +47,12 @@ import Testing
                     let offset = frames[Int(random.next() % UInt64(frames.count))]
                     segment.bytes[offset + 4] = UInt8(random.next() % 7) &* (random.next() % 5 == 0 ? 0x41 : 1)
                     segment.bytes[offset + 5] = random.next() % 2 == 0 ? 0 : UInt8(truncatingIfNeeded: random.next())
-                    if random.next() % 2 == 0 { segment.store(UInt32(truncatingIfNeeded: random.next() % 300), at: offset) }
-                    if random.next() % 2 == 0 { segment.store(UInt32(truncatingIfNeeded: random.next()), at: offset + 12) }
+                    if random.next() % 2 == 0 {
+                        segment.store(UInt32(truncatingIfNeeded: random.next() % 300), at: offset)
+                    }
+                    if random.next() % 2 == 0 {
+                        segment.store(UInt32(truncatingIfNeeded: random.next()), at: offset + 12)
+                    }
                     if random.next() % 2 == 0 { segment.store(random.next(), at: offset + 16) }
                     segment.sign(offset)
                 }
@@ -64,7 +70,14 @@ import Testing
         for next in [UInt64(0), 1, 2, 3, 9, .max - 1, .max] {
             var image = try image()
             let frames = SegmentImage(image).frames
-            image.edit { $0.putFrame(at: frames[2], kind: 5, payload: [UInt8](repeating: 0, count: 40), timestamp: Int64(bitPattern: next)) }
+            image.edit {
+                $0.putFrame(
+                    at: frames[2],
+                    kind: 5,
+                    payload: [UInt8](repeating: 0, count: 40),
+                    timestamp: Int64(bitPattern: next)
+                )
+            }
             try image.withFiles { path in
                 readEverything(path)
                 let sight = Sight.of(path)
@@ -148,7 +161,9 @@ import Testing
                     var slot = [UInt8](repeating: 0, count: 1024)
                     slot.replaceSubrange(0..<8, with: Array("MLOGTLR\n".utf8))
                     for (index, value) in [counter, position, sequence].enumerated() {
-                        for byte in 0..<8 { slot[8 + 8 * index + byte] = UInt8(truncatingIfNeeded: value >> (8 * byte)) }
+                        for byte in 0..<8 {
+                            slot[8 + 8 * index + byte] = UInt8(truncatingIfNeeded: value >> (8 * byte))
+                        }
                     }
                     var checksum = Checksum()
                     checksum.add(id)

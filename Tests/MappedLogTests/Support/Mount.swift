@@ -14,7 +14,9 @@ enum Mount {
 
     /// A file system in memory of this size.
     static func withFileSystem<Result>(
-        at path: FilePath, byteCount: Int, _ body: () throws -> Result
+        at path: FilePath,
+        byteCount: Int,
+        _ body: () throws -> Result
     ) throws -> Result {
         try check(unsafe mount("tmpfs", path.string, "tmpfs", 0, "size=\(byteCount)"))
         defer { _ = unsafe umount2(path.string, CInt(MNT_DETACH)) }
@@ -23,7 +25,9 @@ enum Mount {
 
     /// The directory a second time, read-only.
     static func withReadOnly<Result>(
-        of source: FilePath, at path: FilePath, _ body: () throws -> Result
+        of source: FilePath,
+        at path: FilePath,
+        _ body: () throws -> Result
     ) throws -> Result {
         try check(unsafe mount(source.string, path.string, nil, UInt(MS_BIND), nil))
         defer { _ = unsafe umount2(path.string, CInt(MNT_DETACH)) }

@@ -28,7 +28,8 @@ import Testing
                 "var kept: RawSpan? = nil; _ = try tailer.read(upTo: 1) { record in kept = record.payload }; "
                     + "return kept?.byteCount ?? 0", "error:"
             ),
-        ] as [(String, String?)])
+        ] as [(String, String?)]
+    )
     func `a record or its payload that escapes does not compile`(body: String, error: String?) throws {
         try withTemporaryDirectory { directory in
             let file = directory.appending("client.swift")
@@ -52,7 +53,9 @@ enum Compiler {
     /// Where the build put the modules: beside the bundle of the tests, or under the package.
     private static let products: FilePath? = {
         let places = [FilePath(Bundle.main.bundlePath), modules, package.appending(".build/debug")]
-        return places.first { FileManager.default.fileExists(atPath: $0.appending("Modules/MappedLog.swiftmodule").string) }
+        return places.first {
+            FileManager.default.fileExists(atPath: $0.appending("Modules/MappedLog.swiftmodule").string)
+        }
     }()
     private static let program: String? = {
         let folders = (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
