@@ -1,4 +1,5 @@
 // swift-format-ignore-file: OnlyOneTrailingClosureArgument
+
 import Foundation
 import MappedLog
 import SystemPackage
