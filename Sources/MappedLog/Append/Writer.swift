@@ -22,6 +22,9 @@ final class Writer: Sendable {
     /// Opens for writing (`spec/protocol.md`, "Who is a writer").
     init(_ place: LogPlace, _ options: OpenOptions) throws(LogError) {
         let system = try SystemIdentity.current()
+        // Who wrote with the default instead could break a promise.
+        let settings = try place.medium.readSettings()
+        if let fault = settings.fault { throw fault }
         try place.medium.makeDirectories()
         let lock = try Self.lockGate(place, options.recoveryTimeout)
         defer { lock.unlockGate() }
@@ -44,7 +47,7 @@ final class Writer: Sendable {
         if let chosen = options.durability {
             durability = chosen
         } else {
-            durability = try place.medium.readSettings().durability
+            durability = settings.durability
         }
         let segments = WritableSegments(place)
         let preparing = BackgroundThread()

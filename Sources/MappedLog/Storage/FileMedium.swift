@@ -162,8 +162,15 @@ struct FileMedium: Medium {
     // MARK: lost+found
 
     func setAsideSegment(_ base: UInt64) throws(LogError) -> FilePath {
+        try setAside(segmentPath(base))
+    }
+
+    func setAsideSegment(named name: String) throws(LogError) -> FilePath {
+        try setAside(path.appending(name))
+    }
+
+    private func setAside(_ source: FilePath) throws(LogError) -> FilePath {
         try checkIdentity()
-        let source = segmentPath(base)
         for copy in 0... {
             let target = lostAndFound.appending(source.lastComponent!.string + (copy == 0 ? "" : ".\(copy)"))
             do throws(Errno) {

@@ -9,6 +9,8 @@ struct LogSettings: Sendable {
     let segmentSize: UInt64
     let permissions: FilePermissions
     let durability: Durability
+    /// What is wrong with a member that only writers need, and for which a reader takes the default.
+    let fault: LogError?
 
     /// The members of the JSON object; others are ignored, for versions to come.
     private struct Members: Codable {
@@ -17,6 +19,16 @@ struct LogSettings: Sendable {
         var segmentSize: UInt64?
         var permissions: String?
         var durability: String?
+        /// Those that are there, and are no string.
+        var isOtherType: Set<String> = []
+
+        enum CodingKeys: CodingKey {
+            case formatVersion
+            case id
+            case segmentSize
+            case permissions
+            case durability
+        }
 
         init(_ settings: LogSettings) {
             let mode = String(settings.permissions.rawValue, radix: 8)
@@ -35,6 +47,8 @@ struct LogSettings: Sendable {
             segmentSize = try? container.decode(UInt64.self, forKey: .segmentSize)
             permissions = try? container.decode(String.self, forKey: .permissions)
             durability = try? container.decode(String.self, forKey: .durability)
+            if permissions == nil, container.contains(.permissions) { isOtherType.insert("permissions") }
+            if durability == nil, container.contains(.durability) { isOtherType.insert("durability") }
         }
     }
 
@@ -43,6 +57,7 @@ struct LogSettings: Sendable {
         segmentSize = options.segmentSize
         permissions = options.permissions
         durability = options.durability
+        fault = nil
     }
 
     /// - Throws: `notALog` when the file isn't there, `damaged` when it isn't what it should be, `unsupportedVersion`.
@@ -90,7 +105,15 @@ struct LogSettings: Sendable {
         self.segmentSize = segmentSize
         let mode = members.permissions.flatMap { mode_t($0, radix: 8) }
         permissions = mode.map { FilePermissions(rawValue: $0 & 0o666) } ?? defaults.permissions
-        durability = members.durability.flatMap { Durability(settingsText: $0) } ?? defaults.durability
+        let chosen = members.durability.flatMap { Durability(settingsText: $0) }
+        durability = chosen ?? defaults.durability
+        if chosen == nil, members.durability != nil || members.isOtherType.contains("durability") {
+            fault = damage("a durability such as always, 10ms or 1MiB", members.durability ?? "no string")
+        } else if mode == nil, members.permissions != nil || members.isOtherType.contains("permissions") {
+            fault = damage("permissions such as 0600", members.permissions ?? "no string")
+        } else {
+            fault = nil
+        }
     }
 
     private static func read(_ path: FilePath) throws(LogError) -> Data {

@@ -30,6 +30,8 @@ protocol Medium: Sendable {
 
     /// Moves a segment to `lost+found`; where it is now.
     func setAsideSegment(_ base: UInt64) throws(LogError) -> FilePath
+    /// Moves a file that has a segment's name, or one much like it, to `lost+found`; where it is now.
+    func setAsideSegment(named name: String) throws(LogError) -> FilePath
     /// Keeps bytes of a segment in `lost+found`, durable when it returns; where they are.
     func setAside(_ file: OpenFile, _ range: Range<UInt64>, position: UInt64) throws(LogError) -> FilePath
 
