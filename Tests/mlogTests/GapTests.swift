@@ -5,7 +5,8 @@ import Testing
 /// Tests of `mlog tail` over records that are gone, and over files that change under it.
 @Suite(.timeLimit(.minutes(2)))
 struct GapTests {
-    private static let gap = "mlog: records 2 to 4 are gone from the log before position 4160; going on behind the gap\n"
+    private static let gap =
+        "mlog: records 2 to 4 are gone from the log before position 4160; going on behind the gap\n"
 
     @Test(
         "Records that are gone are told, the others are printed, and the status is 1",

@@ -37,7 +37,8 @@ struct UsageTests {
         "Wrong usage says what is valid",
         arguments: [
             ("tail a --from foo", "sequence:N"), ("tail a -n x", "+N"), ("append a --durability 5", "10ms"),
-            ("create a --durability 5", "10ms"), ("info shm:x", "./shm:NAME"), ("tail a --format xml", "length-prefixed"),
+            ("create a --durability 5", "10ms"), ("info shm:x", "./shm:NAME"),
+            ("tail a --format xml", "length-prefixed"),
             ("tailers a reset x --to foo", "sequence:N"), ("tail a --reverse --from end", "--reverse"),
         ]
     )
