@@ -58,6 +58,7 @@ struct GapTests {
         let log = try TemporaryLog()
         let root = URL(fileURLWithPath: #filePath).appending(path: "../../../spec/vectors/lost/log").standardized
         try FileManager.default.copyItem(at: root, to: URL(fileURLWithPath: log.path))
+        try FileManager.default.createDirectory(atPath: "\(log.path)/tailers", withIntermediateDirectories: true)
         return log
     }
 }
