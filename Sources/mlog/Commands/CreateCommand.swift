@@ -17,7 +17,7 @@ struct CreateCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: LogLocation.help)
+    @Argument(help: LogLocation.help, completion: .directory, transform: LogLocation.parse)
     var log: LogLocation
 
     @Option(help: ArgumentHelp("Bytes of a segment: 64KiB to 4GiB, a multiple of 64KiB.", valueName: "size"))
@@ -26,7 +26,7 @@ struct CreateCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Who may read and write the log, as chmod takes it in digits.", valueName: "mode"))
     var permissions = PermissionsArgument(LogOptions().permissions)
 
-    @Option(help: DurabilityArgument.help)
+    @Option(help: DurabilityArgument.help, transform: DurabilityArgument.parse)
     var durability = DurabilityArgument(LogOptions().durability)
 
     func validate() throws {
@@ -41,6 +41,10 @@ struct CreateCommand: ParsableCommand {
         options.segmentSize = segmentSize.bytes
         options.permissions = permissions.permissions
         options.durability = durability.durability
-        try Log.create(at: log.path, options: options).close()
+        do {
+            try Log.create(at: log.path, options: options).close()
+        } catch {
+            throw log.explain(error)
+        }
     }
 }
