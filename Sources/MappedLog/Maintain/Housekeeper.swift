@@ -15,7 +15,8 @@ final class Housekeeper: Sendable {
     private let state = Mutex(State())
 
     private struct State {
-        var idleTail: UInt64?
+        /// Where the tail has stood, and since when.
+        var idle: (tail: UInt64, since: ContinuousClock.Instant)?
         var hasEnded = false
         var waitingSyncs: [(target: UInt64, CheckedContinuation<LogError?, Never>)] = []
     }
@@ -91,11 +92,12 @@ final class Housekeeper: Sendable {
             appender.askForBell()
             if control.currentSlot().tail != tail { return interval }
         }
-        let wasIdle = state.withLock { state in
-            defer { state.idleTail = tail }
-            return state.idleTail == tail
+        let isIdle = state.withLock { state in
+            if let idle = state.idle, idle.tail == tail { return .now - idle.since >= Self.idlePause }
+            state.idle = (tail, .now)
+            return false
         }
-        if wasIdle { _ = try? mark() }
+        if isIdle { _ = try? mark() }
         return Self.idlePause
     }
 
