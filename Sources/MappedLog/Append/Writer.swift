@@ -65,6 +65,7 @@ final class Writer: Sendable {
             appender: appender,
             flusher: flusher,
             durability: durability,
+            lock: lock,
             thread: housekeeping
         )
         preparer = Preparer(

@@ -10,6 +10,7 @@ final class Housekeeper: Sendable {
     private let appender: Appender
     private let flusher: Flusher
     private let durability: Durability
+    private let lock: WriterLock
     private let thread: BackgroundThread
     private let state = Mutex(State())
 
@@ -27,6 +28,7 @@ final class Housekeeper: Sendable {
         appender: Appender,
         flusher: Flusher,
         durability: Durability,
+        lock: WriterLock,
         thread: BackgroundThread
     ) {
         self.control = control
@@ -34,6 +36,7 @@ final class Housekeeper: Sendable {
         self.appender = appender
         self.flusher = flusher
         self.durability = durability
+        self.lock = lock
         self.thread = thread
     }
 
@@ -65,6 +68,11 @@ final class Housekeeper: Sendable {
     private func work() -> Duration {
         answerSyncs()
         guard appender.writingFailure() == nil else { return Self.idlePause }
+        if !lock.isCurrent() {
+            // Another writer would find another lock by now, and append over this one's records.
+            control.poison.store(UInt32(bitPattern: Errno.staleNFSFileHandle.rawValue))
+            return Self.idlePause
+        }
         let tail = control.currentSlot().tail
         try? flusher.flushSealed()
         if case .interval(let interval) = durability {

@@ -4,7 +4,7 @@ import Testing
 @testable import MappedLog
 
 /// Files that somebody made on purpose: every checksum is right, and nothing else has to be.
-@Suite(.timeLimit(.minutes(3))) struct HostileFileTests {
+@Suite(.timeLimit(.minutes(10))) struct HostileFileTests {
     private func image() throws -> LogImage {
         var image = try LogImage.ofCrash { log in
             for number in 0..<8 { try log.append(payload(number, 40)) }
