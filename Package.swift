@@ -28,11 +28,13 @@ let package = Package(
     targets: [
         // CRC32C of long payloads: Intel's ISA-L, several times faster than one chain of crc32 instructions.
         .systemLibrary(name: "CISAL", pkgConfig: "libisal", providers: [.apt(["libisal-dev"])]),
+        // Compacted segments.
+        .systemLibrary(name: "CLZ4", pkgConfig: "liblz4", providers: [.apt(["liblz4-dev"])]),
         // The layouts, and the system calls and instructions that Swift can't reach.
         .target(name: "_CMappedLog", dependencies: ["CISAL"]),
         .target(
             name: "MappedLog",
-            dependencies: ["_CMappedLog", .product(name: "SystemPackage", package: "swift-system")],
+            dependencies: ["_CMappedLog", "CLZ4", .product(name: "SystemPackage", package: "swift-system")],
             swiftSettings: lifetimes
         ),
         .executableTarget(
@@ -90,7 +92,7 @@ let package = Package(
         .testTarget(
             name: "MappedLogProcessTests",
             dependencies: [
-                "MappedLog", "MappedLogTestSupport", "MappedLogTestWorker", "_CTestSupport",
+                "mlog", "MappedLog", "MappedLogTestSupport", "MappedLogTestWorker", "_CTestSupport",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: strict

@@ -146,6 +146,8 @@ extension LogError.Code {
     public static let invalidName = Self(rawValue: "invalidName")
     /// An option is out of its range.
     public static let invalidOptions = Self(rawValue: "invalidOptions")
+    /// Somebody else compacts or restores segments of the log.
+    public static let compacting = Self(rawValue: "compacting")
     /// The system reported any other failure.
     public static let io = Self(rawValue: "io")
 
@@ -186,6 +188,7 @@ extension LogError.Code {
         case .tailerInUse: "the named tailer is open elsewhere"
         case .invalidName: "not a tailer name"
         case .invalidOptions: "invalid option"
+        case .compacting: "the log is being compacted"
         case .io: "input/output error"
         default: rawValue
         }

@@ -34,6 +34,8 @@ struct Mlog: ParsableCommand {
             VerifyCommand.self,
             RecoverCommand.self,
             RepairCommand.self,
+            CompactCommand.self,
+            RestoreCommand.self,
             TailersCommand.self,
         ]
     )

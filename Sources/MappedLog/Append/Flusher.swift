@@ -45,6 +45,8 @@ final class Flusher: Sendable {
             mutex.markConsistent()
         }
         try throwIfPoisoned()
+        // Another flusher was faster: the segment may be compacted, or gone, by now.
+        guard log.geometry.base(of: control.durable.load()) < active else { return }
         let sealed = try segments.segment(active - log.geometry.segmentSize)
         guard let seal = sealed.seal else { return }
         let end = sealed.base + seal.endOffset + SegmentGeometry.frameHeaderSize

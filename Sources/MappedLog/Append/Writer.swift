@@ -223,12 +223,12 @@ extension LogPlace {
     /// Whether the log looks like what a clean-close note says: a note that was copied back over a log doesn't.
     func confirms(_ closed: mlog_append_slot) throws(LogError) -> Bool {
         let base = geometry.base(of: closed.tail)
-        let bases = try rawBases()
+        let bases = try bases()
         guard geometry.isFrameStart(closed.tail), bases.contains(base) else { return false }
         let scanner = try scanner(base)
         guard let line = try scanner.activation(), line.baseSequence <= closed.sequence else { return false }
         guard case .empty = try scanner.frame(at: closed.tail - base) else { return false }
-        for base in bases where try !self.scanner(base).header.mayWrite { throw mustNotWrite(base) }
+        try checkMayWrite(bases)
         return true
     }
 }

@@ -17,12 +17,11 @@ struct LogCheck {
 
         let base: UInt64
         let file: FilePath
+        /// Nil: no file of this name is there.
+        var form: SegmentName?
         var state: State
         /// What the segments before it say of its activation line; nil: they are damaged, or it is the first.
         var expected: ExpectedActivation?
-
-        /// A file of this name is there.
-        var hasFile = false
 
         var check: SegmentCheck? {
             if case .frames(let check, _) = state { check } else { nil }
@@ -31,7 +30,7 @@ struct LogCheck {
 
     /// A file that is no part of the log.
     struct Stray {
-        let name: String
+        let name: SegmentName
         let expected: String
         let found: String
     }
@@ -65,14 +64,13 @@ struct LogCheck {
             if !place.geometry.isBase(name.base) {
                 strays.append(
                     Stray(
-                        name: place.fileName(name),
+                        name: name,
                         expected: "a name that is a base position, a multiple of \(place.geometry.segmentSize)",
                         found: "another"
                     )
                 )
-            } else if case .raw = name {
-                names[name.base] = name
             } else if names[name.base] == nil {
+                // The form that counts comes first.
                 names[name.base] = name
             }
         }
@@ -88,7 +86,6 @@ struct LogCheck {
                 progress(start + min(offset, size), total)
             }
             row.expected = expected
-            row.hasFile = names[base] != nil
             expected = row.check.flatMap { Self.expected(behind: $0, expected) }
             rows.append(row)
             if names[base] != nil { bytes += size }
@@ -107,7 +104,7 @@ struct LogCheck {
             for (key, name) in names.sorted(by: { $0.key < $1.key }) where key > max(base, reached) {
                 strays.append(
                     Stray(
-                        name: place.fileName(name),
+                        name: name,
                         expected: "a segment that goes on where the log ends, before position \(base)",
                         found: "one behind a hole"
                     )
@@ -135,7 +132,7 @@ struct LogCheck {
         {
             strays.append(
                 Stray(
-                    name: place.fileName(.raw(first)),
+                    name: .raw(first),
                     expected: "a header with base position \(first) of log \(place.id)",
                     found: other
                 )
@@ -178,40 +175,47 @@ struct LogCheck {
         hint: mlog_append_slot?,
         progress: (UInt64) -> Void
     ) throws(LogError) -> Row {
-        let path = place.medium.segmentPath(base)
-        func row(_ state: Row.State) -> Row { Row(base: base, file: path, state: state) }
         if case .unsupported(_, let file) = name {
             return Row(
                 base: base,
                 file: place.medium.path.appending(file),
+                form: name,
                 state: .unsupported(
                     LogError(
                         .unsupportedSegment,
                         file: place.medium.path.appending(file),
-                        expected: "a name that ends in .mlog",
+                        expected: "a name that ends in .mlog or .mlog.lz4",
                         found: file,
                         advice: "use a version of MappedLog that knows this form"
                     )
                 )
             )
         }
-        let opened: OpenFile?
+        let opened: SegmentFile?
         do throws(LogError) {
-            opened = name == nil ? nil : try place.medium.openSegment(base, writable: false)
+            opened = name == nil ? nil : try place.medium.openForReading(base)
         } catch  where error.code == .damaged || error.errno == .tooManySymbolicLinkLevels {
             // A symbolic link, a directory, a pipe: no file that could be a segment.
-            return row(.gone(error, hasData: true))
+            let path = name.map(place.medium.path) ?? place.medium.segmentPath(base)
+            return Row(base: base, file: path, form: name, state: .gone(error, hasData: true))
         }
-        guard let file = opened else {
-            return row(.gone(place.missing(base, durable: nil), hasData: true))
+        guard let found = opened else {
+            let path = place.medium.segmentPath(base)
+            return Row(base: base, file: path, state: .gone(place.missing(base, durable: nil), hasData: true))
+        }
+        let file = found.file
+        let isCompacted = if case .compacted = found { true } else { false }
+        func row(_ state: Row.State) -> Row {
+            Row(base: base, file: file.path, form: isCompacted ? .compacted(base) : .raw(base), state: state)
         }
         var fault: LogError?
         let scanner: SegmentScanner
         do throws(LogError) {
-            let header = try SegmentHeader(reading: file, base: base, of: place.identity)
-            scanner = SegmentScanner(file, header: header, toleratesBadSectors: true)
+            scanner = try found.scanner(base: base, of: place.identity, toleratesBadSectors: true)
         } catch {
             if Damage.Kind(error.code) == .unsupported { return row(.unsupported(error)) }
+            // Without its seek table nothing says where its blocks are.
+            if isCompacted { return row(.gone(error, hasData: true)) }
             guard let salvaged = try SegmentSalvage(file, base, place).scanner(error) else {
                 return row(.gone(error, hasData: try SegmentSalvage(file, base, place).hasData()))
             }
@@ -220,6 +224,7 @@ struct LogCheck {
         }
         let limit = live.map { $0.tail > base ? min($0.tail - base, place.geometry.segmentSize) : 0 }
         var check = try SegmentCheck(scanner, limit: limit, progress: progress)
+        if isCompacted { check.statedDurable = base + place.geometry.segmentSize + SegmentGeometry.dataStart }
         try check.checkIndex(
             scanner,
             first: expected?.baseSequence ?? check.activation?.baseSequence,

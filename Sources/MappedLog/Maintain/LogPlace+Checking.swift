@@ -25,13 +25,12 @@ extension LogPlace {
         } catch  where error.code == .damaged {
             let medium = FileMedium(path: path, permissions: LogOptions().permissions)
             for name in try medium.listSegments() {
-                guard case .raw(let base) = name,
-                    let file = (try? medium.openSegment(base, writable: false)).flatMap({ $0 }),
-                    let header = try? SegmentHeader(reading: file, base: base, of: nil)
+                guard let found = (try? medium.openForReading(name.base)).flatMap({ $0 }),
+                    let header = try? found.header(base: name.base, of: nil)
                 else { continue }
-                let mode = (try? SystemCall.status(file.descriptor).st_mode) ?? 0o600
-                let found = FileMedium(path: path, permissions: FilePermissions(rawValue: mode & 0o666))
-                return (LogPlace(medium: found, id: header.logID, geometry: header.geometry), error)
+                let mode = (try? SystemCall.status(found.file.descriptor).st_mode) ?? 0o600
+                let place = FileMedium(path: path, permissions: FilePermissions(rawValue: mode & 0o666))
+                return (LogPlace(medium: place, id: header.logID, geometry: header.geometry), error)
             }
             throw error
         }
@@ -41,9 +40,8 @@ extension LogPlace {
     private func believingHeaders() throws(LogError) -> (LogPlace, LogError)? {
         var size: UInt64?
         for name in try medium.listSegments() {
-            guard case .raw(let base) = name,
-                let file = (try? medium.openSegment(base, writable: false)).flatMap({ $0 }),
-                let header = try? SegmentHeader(reading: file, base: base, of: nil), header.logID == id
+            guard let file = (try? medium.openForReading(name.base)).flatMap({ $0 }),
+                let header = try? file.header(base: name.base, of: nil), header.logID == id
             else { continue }
             if header.geometry == geometry || size.map({ $0 != header.geometry.segmentSize }) ?? false { return nil }
             size = header.geometry.segmentSize

@@ -3,13 +3,6 @@ internal import SystemPackage
 internal import _CMappedLog
 
 extension LogPlace {
-    func fileName(_ name: SegmentName) -> String {
-        switch name {
-        case .raw(let base): medium.segmentPath(base).lastComponent?.string ?? ""
-        case .unsupported(_, let file): file
-        }
-    }
-
     /// Whether a segment of this log, at this base, holds data: an activation line, or frames.
     func isActivated(_ base: UInt64) -> Bool {
         guard let file = (try? medium.openSegment(base, writable: false)).flatMap({ $0 }) else { return false }

@@ -44,15 +44,45 @@ struct LogPlace: Sendable {
         )
     }
 
-    /// The bases of all raw segments, which follow each other without a gap.
+    /// The bases of all segments, raw or compacted, which follow each other without a gap.
     ///
     /// - Throws: `unsupportedSegment` where there is one of another form only, `missingSegment` where one is not there,
     ///   `damaged` where a name is no base position.
-    func rawBases() throws(LogError) -> [UInt64] {
+    func bases() throws(LogError) -> [UInt64] {
+        var attempts = 0
+        while true {
+            let bases = try listedBases()
+            guard let first = bases.first else {
+                throw LogError(
+                    .missingSegment,
+                    file: medium.path,
+                    expected: "at least one segment",
+                    found: "none",
+                    advice: "restore the log from a copy"
+                )
+            }
+            // A directory that is read while a segment gets its other form may show neither.
+            attempts += 1
+            if let hole = hole(in: bases) {
+                if attempts < 100, try medium.openForReading(hole) != nil { continue }
+                throw missing(hole, durable: nil)
+            }
+            let before = first.subtractingReportingOverflow(geometry.segmentSize)
+            if !before.overflow, attempts < 100, try medium.openForReading(before.partialValue) != nil { continue }
+            return bases
+        }
+    }
+
+    private func hole(in bases: [UInt64]) -> UInt64? {
+        for (base, next) in zip(bases, bases.dropFirst()) where next != base + geometry.segmentSize {
+            return base + geometry.segmentSize
+        }
+        return nil
+    }
+
+    private func listedBases() throws(LogError) -> [UInt64] {
         var bases: [UInt64] = []
-        let names = try medium.listSegments()
-        let raw = Set(names.compactMap { name -> UInt64? in if case .raw(let base) = name { base } else { nil } })
-        for name in names {
+        for name in try medium.listSegments() {
             guard geometry.isBase(name.base) else {
                 throw LogError(
                     .damaged,
@@ -63,41 +93,49 @@ struct LogPlace: Sendable {
                     advice: "give the file the name of its position, or run `mlog repair`"
                 )
             }
-            if case .unsupported(let base, let file) = name {
-                // Beside a raw segment another form of it doesn't count.
-                if raw.contains(base) { continue }
-                throw unsupportedForm(base, file)
-            }
+            // The form that counts comes first; beside it no other does.
+            if bases.last == name.base { continue }
+            if case .unsupported(let base, let file) = name { throw unsupportedForm(base, file) }
             bases.append(name.base)
-        }
-        guard !bases.isEmpty else {
-            throw LogError(
-                .missingSegment,
-                file: medium.path,
-                expected: "at least one segment",
-                found: "none",
-                advice: "restore the log from a copy"
-            )
-        }
-        for (base, next) in zip(bases, bases.dropFirst()) where next != base + geometry.segmentSize {
-            throw missing(base + geometry.segmentSize, durable: nil)
         }
         return bases
     }
 
+    /// The segment's file in the form that counts.
+    func openForReading(_ base: UInt64) throws(LogError) -> SegmentFile {
+        guard let file = try medium.openForReading(base) else { throw missing(base, durable: nil) }
+        return file
+    }
+
     /// Opens a segment to be read frame by frame.
-    func scanner(_ base: UInt64, writable: Bool = false) throws(LogError) -> SegmentScanner {
-        guard let file = try medium.openSegment(base, writable: writable) else { throw missing(base, durable: nil) }
+    func scanner(_ base: UInt64) throws(LogError) -> SegmentScanner {
+        try openForReading(base).scanner(base: base, of: identity)
+    }
+
+    /// Opens a raw segment to be written to.
+    func writableScanner(_ base: UInt64) throws(LogError) -> SegmentScanner {
+        guard let file = try medium.openSegment(base, writable: true) else { throw missing(base, durable: nil) }
         return SegmentScanner(file, header: try SegmentHeader(reading: file, base: base, of: identity))
+    }
+
+    /// Refuses to write to a log that has a segment with a feature that this version may only read.
+    func checkMayWrite(_ bases: [UInt64]) throws(LogError) {
+        for base in bases where try !openForReading(base).header(base: base, of: identity).mayWrite {
+            throw mustNotWrite(base)
+        }
     }
 
     /// The activation line of a segment; nil where it is absent or bad.
     func activation(_ base: UInt64) throws(LogError) -> ActivationLine? {
-        guard let file = try medium.openSegment(base, writable: false) else { throw missing(base, durable: nil) }
-        let header = try SegmentHeader(reading: file, base: base, of: identity)
-        var raw = mlog_activation()
-        try file.read(&raw, at: UInt64(MLOG_ACTIVATION_OFFSET))
-        return ActivationLine(raw, header: header)
+        switch try openForReading(base) {
+        case .compacted(let file):
+            return try CompactedHeader(reading: file, base: base, of: identity).activation
+        case .raw(let file):
+            let header = try SegmentHeader(reading: file, base: base, of: identity)
+            var raw = mlog_activation()
+            try file.read(&raw, at: UInt64(MLOG_ACTIVATION_OFFSET))
+            return ActivationLine(raw, header: header)
+        }
     }
 
     func missing(_ base: UInt64, durable: UInt64?) -> LogError {
@@ -117,7 +155,7 @@ struct LogPlace: Sendable {
             .unsupportedSegment,
             file: medium.path.appending(name),
             position: Position(rawValue: base + SegmentGeometry.dataStart),
-            expected: "a name that ends in .mlog",
+            expected: "a name that ends in .mlog or .mlog.lz4",
             found: name,
             advice: "use a version of MappedLog that knows this form"
         )

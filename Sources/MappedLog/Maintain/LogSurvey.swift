@@ -12,7 +12,7 @@ struct LogSurvey: Sendable {
         case sealed
     }
 
-    /// Raw segments by base, first to last.
+    /// Segments by base, first to last.
     let bases: [UInt64]
     /// Known durable: all before it was on the disk once, so what is bad there is damage.
     let durable: UInt64
@@ -45,7 +45,7 @@ struct LogSurvey: Sendable {
         of log: LogPlace,
         visit: (SegmentScanner, Frame, SegmentWalk) throws(LogError) -> Void = { _, _, _ in }
     ) throws(LogError) {
-        let bases = try log.rawBases()
+        let bases = try log.bases()
         // It was durable before the log was one; who seeks needs it, though the walk may start far behind it.
         guard try log.activation(bases[0]) != nil else { throw log.badActivation(bases[0]) }
         durable = try Self.knownDurable(log, bases)
@@ -106,6 +106,8 @@ struct LogSurvey: Sendable {
     private static func knownDurable(_ log: LogPlace, _ bases: [UInt64]) throws(LogError) -> UInt64 {
         for base in bases.reversed() {
             let scanner = try log.scanner(base)
+            // Only what is durable is compacted, up to the start of the segment behind it.
+            if scanner.isCompacted { return base + log.geometry.segmentSize + SegmentGeometry.dataStart }
             guard let stated = try scanner.statedDurable() else { continue }
             return max(stated, bases[0] + SegmentGeometry.dataStart)
         }

@@ -31,7 +31,7 @@ struct LogVerdict {
         report.bytes = check.bytes
         report.durablePosition = check.durable
         for stray in check.strays {
-            add(.header, check.place.medium.path.appending(stray.name), expected: stray.expected, found: stray.found)
+            add(.header, check.place.medium.path(of: stray.name), expected: stray.expected, found: stray.found)
         }
         if check.rows.isEmpty {
             add(.missingSegment, check.place.medium.path, expected: "at least one segment", found: "none")
@@ -92,7 +92,7 @@ struct LogVerdict {
         }
         if isBefore { return true }
         let isActive = index == 0 || check.rows[index - 1].check?.endFrame != nil
-        return hasData && isActive && row.hasFile && check.place.otherSegment(row.base) == nil
+        return hasData && isActive && row.form != nil && check.place.otherSegment(row.base) == nil
     }
 
     /// The next sequence at the start of a row, as far as anything before it says; nil: nothing does.

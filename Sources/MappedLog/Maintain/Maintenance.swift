@@ -113,6 +113,7 @@ public enum Maintenance {
                 )
             }
             defer { lock.dropWriterLock() }
+            guard try lock.tryBecomeCompactor() else { throw LogError.compacting(place) }
             guard let file = try place.medium.openControl(writable: true) else {
                 throw LogError.system(.permissionDenied, "open(2)", file: place.medium.path)
             }

@@ -24,7 +24,7 @@ struct Recovery {
     /// `willWrite` is called before the first store.
     mutating func run(mistrustsCache: Bool, willWrite: () -> Void) throws(LogError) {
         let survey = try LogSurvey(of: log)
-        for base in survey.bases where try !log.scanner(base).header.mayWrite { throw log.mustNotWrite(base) }
+        try log.checkMayWrite(survey.bases)
         try log.medium.removeUnpublished()
         report.durablePosition = survey.durable
 
@@ -48,7 +48,7 @@ struct Recovery {
     private mutating func cutTail(_ survey: LogSurvey) throws(LogError) {
         guard case .open = survey.ending else { return }
         let base = survey.walked[survey.walked.count - 1]
-        let scanner = try log.scanner(base, writable: true)
+        let scanner = try log.writableScanner(base)
         let cut = survey.end - base
         let data = cut..<log.geometry.dataEnd
         let end = (try scanner.endOfNonZero(in: data) + 7) & ~7
@@ -67,10 +67,10 @@ struct Recovery {
     private mutating func setAsideSegments(behind survey: LogSurvey) throws(LogError) {
         let last = survey.walked[survey.walked.count - 1]
         for base in survey.bases.reversed() where base > last {
-            let scanner = try log.scanner(base, writable: true)
+            let scanner = try log.writableScanner(base)
             let data = SegmentGeometry.dataStart..<log.geometry.segmentSize
             if try scanner.firstNonZero(in: data) != nil {
-                report.kept.append(try log.medium.setAsideSegment(base).string)
+                report.kept.append(try log.medium.setAsideSegment(.raw(base)).string)
             } else if try scanner.seal() != nil {
                 try scanner.file.zero(SealLine.range)
                 report.rewrittenSeals += 1
@@ -82,7 +82,7 @@ struct Recovery {
 
     /// Brings a kept segment's seal and index into line with its frames.
     private mutating func mend(_ base: UInt64, _ survey: LogSurvey) throws(LogError) {
-        let scanner = try log.scanner(base, writable: true)
+        let scanner = try log.writableScanner(base)
         let sequence = try scanner.activation()?.baseSequence ?? survey.baseSequence
         let (entries, seals) = try scanner.mendIndexAndSeal(sequence: sequence)
         report.rebuiltIndexEntries += entries
@@ -104,7 +104,7 @@ struct Recovery {
             baseSequence: survey.nextSequence,
             largestTimestampBefore: max(survey.largestTimestampBefore, survey.walk.largestTimestamp)
         )
-        let scanner = try log.scanner(base, writable: true)
+        let scanner = try log.writableScanner(base)
         try scanner.file.write(line.encoded(for: scanner.header), at: UInt64(MLOG_ACTIVATION_OFFSET))
         try scanner.file.flushData()
         slot = mlog_append_slot(
@@ -136,7 +136,7 @@ struct Recovery {
 
     /// After a crash of the process alone, what was kept may be in the cache only; so may the directory.
     private func flush(_ survey: LogSurvey) throws(LogError) {
-        for base in survey.walked { try log.scanner(base, writable: true).file.flushData() }
+        for base in survey.walked { try log.writableScanner(base).file.flushData() }
         try log.medium.flushDirectory()
     }
 

@@ -27,7 +27,7 @@ struct Repair {
         report.mended += verdict.report.findings
         try willWrite()
         for stray in verdict.check.strays {
-            report.kept.append(try log.medium.setAsideSegment(named: stray.name).string)
+            report.kept.append(try log.medium.setAsideSegment(stray.name).string)
         }
         if !verdict.badFiles.isEmpty {
             for (range, sequence) in try SegmentReplacement(verdict).run(&report) {
@@ -88,11 +88,40 @@ struct Repair {
         }
     }
 
-    private func writable(_ row: LogCheck.Row) throws(LogError) -> SegmentScanner {
+    private mutating func writable(_ row: LogCheck.Row) throws(LogError) -> SegmentScanner {
+        try materialize(row)
         guard let file = try log.medium.openSegment(row.base, writable: true), let header = row.check?.header else {
             throw log.missing(row.base, durable: nil)
         }
         return SegmentScanner(file, header: header, toleratesBadSectors: true)
+    }
+
+    /// A compacted segment is mended in its raw form, in which what can't be read is zeros; the compacted one is kept.
+    private mutating func materialize(_ row: LogCheck.Row) throws(LogError) {
+        guard case .compacted(let file)? = try log.medium.openForReading(row.base) else { return }
+        let source = SegmentScanner(
+            try CompactedFile(file, base: row.base, of: log.identity),
+            toleratesBadSectors: true
+        )
+        let size = log.geometry.segmentSize
+        try log.medium.replaceSegment(row.base, byteCount: size) { target throws(LogError) in
+            var offset: UInt64 = 0
+            while offset < size {
+                let count = Int(min(1 << 20, size - offset))
+                try unsafe target.write(source.bytes(at: offset, count: count), at: offset)
+                offset += UInt64(count)
+            }
+            // These stand in the compacted file's own header too, which is whole.
+            try target.write(source.header.encoded(), at: 0)
+            if let line = try source.activation() {
+                try target.write(line.encoded(for: source.header), at: UInt64(MLOG_ACTIVATION_OFFSET))
+            }
+            if let seal = try source.seal() {
+                try target.write(seal.encoded(for: source.header), at: UInt64(MLOG_SEAL_OFFSET))
+            }
+        }
+        try log.medium.flushDirectory()
+        report.kept.append(try log.medium.setAsideSegment(.compacted(row.base)).string)
     }
 
     // MARK: Damaged ranges

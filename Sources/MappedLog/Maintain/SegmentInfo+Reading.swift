@@ -12,8 +12,9 @@ extension LogInfo.SegmentInfo {
     init(_ base: UInt64, in log: LogPlace, end: LogReader.End?) {
         self.base = base
         bytes = log.geometry.segmentSize
-        let file = (try? log.medium.openSegment(base, writable: false)).flatMap { $0 }
-        storedBytes = file.flatMap { try? SystemCall.status($0.descriptor) }.map { UInt64($0.st_blocks) * 512 } ?? 0
+        let file = try? log.openForReading(base)
+        storedBytes =
+            file.flatMap { try? SystemCall.status($0.file.descriptor) }.map { UInt64($0.st_blocks) * 512 } ?? 0
         let found = file.flatMap { try? SegmentContents($0, base: base, in: log, end: end) }
         state = found?.state ?? "damaged"
         records = found?.records ?? 0
@@ -29,8 +30,8 @@ private struct SegmentContents {
     var firstTimestamp: Int64?
     var lastTimestamp: Int64?
 
-    init(_ file: OpenFile, base: UInt64, in log: LogPlace, end: LogReader.End?) throws(LogError) {
-        let scanner = SegmentScanner(file, header: try SegmentHeader(reading: file, base: base, of: log.identity))
+    init(_ file: SegmentFile, base: UInt64, in log: LogPlace, end: LogReader.End?) throws(LogError) {
+        let scanner = try file.scanner(base: base, of: log.identity)
         // Its activation line doesn't count yet.
         if let end, end.position < base + SegmentGeometry.dataStart {
             state = "prepared"
@@ -40,7 +41,7 @@ private struct SegmentContents {
         if let seal = try scanner.seal(), case .frame(let frame) = try scanner.frame(at: seal.endOffset),
             frame.kind == .end
         {
-            state = "sealed"
+            state = scanner.isCompacted ? "compacted" : "sealed"
             records = seal.recordCount
             if records > 0 {
                 let last = try Self.lastBlock(scanner, before: seal.endOffset)

@@ -19,9 +19,9 @@ struct SegmentReplacement {
         var isBehindHole = false
         for index in verdict.check.rows.indices {
             let row = verdict.check.rows[index]
-            if isBehindHole, row.hasFile {
+            if isBehindHole, let form = row.form {
                 if case .unsupported = row.state { continue }
-                report.kept.append(try log.medium.setAsideSegment(row.base).string)
+                report.kept.append(try log.medium.setAsideSegment(form).string)
                 continue
             }
             guard verdict.badFiles.contains(index) else { continue }
@@ -29,8 +29,8 @@ struct SegmentReplacement {
             case .unsupported: continue
             case .frames(let segment, _): try rewriteHeader(row, segment, &report)
             case .gone(let error, _):
-                if error.code != .missingSegment {
-                    report.kept.append(try log.medium.setAsideSegment(row.base).string)
+                if error.code != .missingSegment, let form = row.form {
+                    report.kept.append(try log.medium.setAsideSegment(form).string)
                 }
                 guard verdict.neededFiles.contains(index) else {
                     isBehindHole = true

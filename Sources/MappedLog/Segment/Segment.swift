@@ -1,11 +1,14 @@
 internal import SystemPackage
 internal import _CMappedLog
 
-/// A raw segment in memory: its checked header and its mapping.
+/// A segment in memory: its checked header and its bytes, a mapping of the raw file or the blocks of the compacted one
+/// that are in use.
 ///
 /// Unmapped when the last reference goes.
 ///
-/// Safe to share between threads for reading; who may store, and in which order, is the protocol's matter.
+/// Who reads through its methods doesn't see which it is. Who reads by `start` asks ``ensure(_:)`` first, and again
+/// after any other call: of a compacted segment the rest reads as 0. Safe to share between threads for reading, a
+/// compacted one only through its methods; who may store, and in which order, is the protocol's matter.
 @safe final class Segment: Sendable {
     let file: OpenFile
     let header: SegmentHeader
@@ -13,7 +16,12 @@ internal import _CMappedLog
     nonisolated(unsafe) let start: UnsafeMutableRawPointer
     /// The checksum register behind the salt.
     let seed: UInt32
+    /// Nil: the segment is raw.
+    private let blocks: ResidentBlocks?
+    /// Of a compacted segment: both lines, which need no block.
+    private let lines: CompactedHeader?
 
+    var isCompacted: Bool { blocks != nil }
     var base: UInt64 { header.base }
     var geometry: SegmentGeometry { header.geometry }
 
@@ -25,12 +33,43 @@ internal import _CMappedLog
         mapping = try Mapping(file, byteCount: log.geometry.segmentSize, writable: writable)
         unsafe start = mapping.start
         seed = header.seed.state
+        blocks = nil
+        lines = nil
+    }
+
+    init(_ compacted: CompactedFile) throws(LogError) {
+        let resident = try ResidentBlocks(compacted)
+        file = compacted.file
+        header = compacted.header.segment
+        mapping = resident.mapping
+        unsafe start = mapping.start
+        seed = header.seed.state
+        blocks = resident
+        lines = compacted.header
+    }
+
+    /// Makes a range readable by `start`, until any other call.
+    ///
+    /// - Throws: `damaged` where a block of a compacted segment is not what was written; `io`.
+    @inline(__always)
+    func ensure(_ range: Range<UInt64>) throws(LogError) {
+        if let blocks { try blocks.ensure(range) }
+    }
+
+    /// Up to where frames that start at an offset or behind it may be read by `start`; an `end` frame's room left out.
+    func limit(from offset: UInt64) -> UInt64 {
+        let end = geometry.dataEnd - SegmentGeometry.frameHeaderSize
+        guard let blocks else { return end }
+        return min(end, blocks.end(from: offset))
     }
 
     /// The word at an offset, with acquire order: what it speaks of is complete.
+    ///
+    /// Of a compacted segment 0, where the block can't be read.
     @inline(__always)
     func word(at offset: UInt64) -> FrameWord {
-        FrameWord(rawValue: unsafe SharedWord<UInt64>(start + Int(offset)).load())
+        try? ensure(offset..<offset + 8)
+        return FrameWord(rawValue: unsafe SharedWord<UInt64>(start + Int(offset)).load())
     }
 
     /// Looks at the frame at an offset in the data region.
@@ -38,9 +77,13 @@ internal import _CMappedLog
         guard geometry.fits(offset: offset, size: SegmentGeometry.frameHeaderSize, isEnd: true) else {
             return .bad("the segment's data ends here")
         }
+        do throws(LogError) { try ensure(offset..<offset + SegmentGeometry.frameHeaderSize) } catch {
+            return .bad(error.block)
+        }
         let word = word(at: offset)
         if word.rawValue == 0 { return .empty }
         if let misfit = word.misfit(at: offset, in: geometry) { return .bad(misfit) }
+        do throws(LogError) { try ensure(offset..<offset + word.frameSize) } catch { return .bad(error.block) }
         // Copied before it is checked: the file may be in a stranger's hands.
         let raw = unsafe (start + Int(offset)).loadUnaligned(as: mlog_frame_header.self)
         let crc = unsafe mlog_frame_crc(start + Int(offset), Int(word.frameSize), word.rawValue, base + offset, seed)
@@ -50,15 +93,22 @@ internal import _CMappedLog
     // MARK: Header lines and index
 
     var activation: ActivationLine? {
-        ActivationLine(load(UInt64(MLOG_ACTIVATION_OFFSET), as: mlog_activation.self), header: header)
+        if let lines { return lines.activation }
+        return ActivationLine(load(UInt64(MLOG_ACTIVATION_OFFSET), as: mlog_activation.self), header: header)
     }
 
     var seal: SealLine? {
-        SealLine(load(UInt64(MLOG_SEAL_OFFSET), as: mlog_seal.self), header: header)
+        if let lines { return lines.seal }
+        return SealLine(load(UInt64(MLOG_SEAL_OFFSET), as: mlog_seal.self), header: header)
     }
 
     func indexEntry(block: UInt64) -> IndexEntry? {
-        let raw = load(geometry.entryOffset(block: block), as: mlog_index_entry.self)
+        let offset = geometry.entryOffset(block: block)
+        if let blocks {
+            guard let raw = blocks.indexEntry(at: offset, dataEnd: geometry.dataEnd) else { return nil }
+            return IndexEntry(raw, block: block, header: header)
+        }
+        let raw = load(offset, as: mlog_index_entry.self)
         return IndexEntry(raw, block: block, header: header)
     }
 
@@ -89,5 +139,12 @@ internal import _CMappedLog
 
     private func store<Layout: BitwiseCopyable>(_ value: Layout, at offset: UInt64) {
         unsafe (start + Int(offset)).storeBytes(of: value, as: Layout.self)
+    }
+}
+
+extension LogError {
+    /// What is wrong with a block, as a reason why no frame can be read there.
+    fileprivate var block: String {
+        "\(expected.map { "not \($0)" } ?? code.summary)\(found.map { ": \($0)" } ?? "")"
     }
 }

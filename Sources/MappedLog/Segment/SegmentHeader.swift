@@ -46,13 +46,22 @@ struct SegmentHeader: Sendable {
                 advice: "restore the file from a copy, or run `mlog repair`"
             )
         }
-        try self.init(checking: raw, file: file, base: base, of: log)
+        try self.init(checking: raw, file: file, byteCount: file.byteCount, base: base, of: log)
     }
 
     /// The checks of `spec/format.md`, 4.1, in its order: the first that fails names the error.
-    private init(
+    ///
+    /// - Parameters:
+    ///   - raw: What stands in the file.
+    ///   - file: For errors.
+    ///   - byteCount: How long the segment is; nil accepts any length.
+    ///   - base: What the name says.
+    ///   - log: What the header must agree with; nil accepts any log and segment size.
+    /// - Throws: What the first check says that fails.
+    init(
         checking raw: mlog_segment_header,
         file: OpenFile,
+        byteCount: UInt64?,
         base: UInt64,
         of log: (id: LogID, geometry: SegmentGeometry)?
     ) throws(LogError) {
@@ -134,11 +143,11 @@ struct SegmentHeader: Sendable {
             )
         }
         guard raw.format_major >= 1 else { throw failure(.damaged, "format 1.x", "0.\(raw.format_minor)", restore) }
-        guard file.byteCount == geometry.segmentSize else {
+        if let byteCount, byteCount != geometry.segmentSize {
             throw failure(
-                file.byteCount < geometry.segmentSize ? .truncatedSegment : .damaged,
+                byteCount < geometry.segmentSize ? .truncatedSegment : .damaged,
                 "\(geometry.segmentSize) bytes",
-                "\(file.byteCount) bytes",
+                "\(byteCount) bytes",
                 restore
             )
         }

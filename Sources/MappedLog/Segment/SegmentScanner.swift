@@ -3,13 +3,17 @@ internal import _CMappedLog
 
 /// Reads a segment file's frames with `pread(2)`, so that a bad sector is an error and not a signal.
 ///
-/// Memory: one window of 1 MiB, whatever the frames' lengths. Not safe to share between threads.
+/// Of a compacted segment it reads and decompresses what it needs, block by block. Memory: one window of 1 MiB, or of
+/// a block if that is more, whatever the frames' lengths. Not safe to share between threads.
 @safe final class SegmentScanner {
     let file: OpenFile
     let header: SegmentHeader
     private let seed: UInt32
     private let window: UnsafeMutableRawBufferPointer
-    private let windowSize = 1 << 20
+    private let windowSize: Int
+    /// Nil: the segment is raw.
+    private let compacted: CompactedFile?
+    private let scratch: UnsafeMutableRawBufferPointer
     private var windowRange: Range<UInt64> = 0..<0
     /// What can't be read counts as zeros, and is noted in `unreadable`; so does what the file is too short for.
     private let toleratesBadSectors: Bool
@@ -19,15 +23,33 @@ internal import _CMappedLog
     var base: UInt64 { header.base }
     var geometry: SegmentGeometry { header.geometry }
 
+    var isCompacted: Bool { compacted != nil }
+
     init(_ file: OpenFile, header: SegmentHeader, toleratesBadSectors: Bool = false) {
         self.file = file
-        self.toleratesBadSectors = toleratesBadSectors
         self.header = header
+        self.toleratesBadSectors = toleratesBadSectors
         seed = header.seed.state
+        compacted = nil
+        windowSize = 1 << 20
         unsafe window = .allocate(byteCount: windowSize, alignment: 4096)
+        unsafe scratch = UnsafeMutableRawBufferPointer(start: nil, count: 0)
+    }
+
+    init(_ compacted: CompactedFile, toleratesBadSectors: Bool = false) {
+        file = compacted.file
+        header = compacted.header.segment
+        self.toleratesBadSectors = toleratesBadSectors
+        seed = header.seed.state
+        self.compacted = compacted
+        // Whole blocks, so that each is decompressed once on the way through.
+        windowSize = max(1 << 20, Int(compacted.blockSize))
+        unsafe window = .allocate(byteCount: windowSize, alignment: 4096)
+        unsafe scratch = .allocate(byteCount: compacted.scratchSize, alignment: 16)
     }
 
     deinit {
+        unsafe scratch.deallocate()
         unsafe window.deallocate()
     }
 
@@ -71,6 +93,7 @@ internal import _CMappedLog
         let end = offset + UInt64(count)
         if offset < windowRange.lowerBound || end > windowRange.upperBound {
             windowRange = 0..<0
+            if let compacted { return try unsafe decompressed(compacted, at: offset, count: count) }
             let wanted = unsafe UnsafeMutableRawBufferPointer(
                 rebasing: window[..<min(windowSize, Int(max(geometry.segmentSize, end) - offset))]
             )
@@ -91,6 +114,78 @@ internal import _CMappedLog
         return unsafe UnsafeRawBufferPointer(rebasing: window[from..<(from + count)])
     }
 
+    /// Fills the window with whole blocks; what doesn't fit into it, across blocks, is put together at its start.
+    private func decompressed(
+        _ compacted: CompactedFile,
+        at offset: UInt64,
+        count: Int
+    ) throws(LogError) -> UnsafeRawBufferPointer {
+        let end = offset + UInt64(count)
+        precondition(end <= compacted.segmentSize && count <= windowSize)
+        let blockSize = compacted.blockSize
+        var from = offset / blockSize * blockSize
+        // The blocks themselves, where the window holds them all.
+        let last = min((end + blockSize - 1) / blockSize * blockSize, compacted.segmentSize)
+        if last - from > UInt64(windowSize) {
+            try copyPieces(compacted, offset..<end)
+            windowRange = offset..<end
+            return unsafe UnsafeRawBufferPointer(rebasing: window[..<count])
+        }
+        let stop = min(from + UInt64(windowSize) / blockSize * blockSize, compacted.segmentSize)
+        windowRange = from..<from
+        let start = from
+        while from < stop {
+            let range = compacted.range(of: Int(from / blockSize))
+            let place = Int(range.lowerBound - start)..<Int(range.upperBound - start)
+            do throws(LogError) { try unsafe read(compacted, range, into: .init(rebasing: window[place])) } catch {
+                windowRange = 0..<0
+                // What lies behind what is asked for is only read ahead.
+                if from < end { throw error }
+                break
+            }
+            from = range.upperBound
+        }
+        windowRange = start..<from
+        let place = Int(offset - start)..<Int(end - start)
+        return unsafe UnsafeRawBufferPointer(rebasing: window[place])
+    }
+
+    private func copyPieces(_ compacted: CompactedFile, _ wanted: Range<UInt64>) throws(LogError) {
+        let block = UnsafeMutableRawBufferPointer.allocate(byteCount: Int(compacted.blockSize), alignment: 4096)
+        defer { unsafe block.deallocate() }
+        var from = wanted.lowerBound
+        while from < wanted.upperBound {
+            let range = compacted.range(of: Int(from / compacted.blockSize))
+            try unsafe read(compacted, range, into: .init(rebasing: block[..<range.count]))
+            let piece = from..<min(range.upperBound, wanted.upperBound)
+            unsafe UnsafeMutableRawBufferPointer(rebasing: window[Int(piece.lowerBound - wanted.lowerBound)...])
+                .copyMemory(
+                    from: UnsafeRawBufferPointer(
+                        rebasing: block[Int(from - range.lowerBound)..<Int(piece.upperBound - range.lowerBound)]
+                    )
+                )
+            from = piece.upperBound
+        }
+    }
+
+    private func read(
+        _ compacted: CompactedFile,
+        _ range: Range<UInt64>,
+        into target: UnsafeMutableRawBufferPointer
+    ) throws(LogError) {
+        do throws(LogError) {
+            try unsafe compacted.read(
+                block: Int(range.lowerBound / compacted.blockSize),
+                into: target,
+                through: scratch
+            )
+        } catch {
+            guard toleratesBadSectors else { throw error }
+            unsafe target.initializeMemory(as: UInt8.self, repeating: 0)
+            if !unreadable.contains(range) { unreadable.append(range) }
+        }
+    }
+
     private func fill(_ wanted: UnsafeMutableRawBufferPointer, from offset: UInt64) throws(LogError) -> Int {
         guard toleratesBadSectors else { return try unsafe file.read(into: wanted, at: offset) }
         let (count, failed) = unsafe file.readWhatCanBeRead(into: wanted, at: offset)
@@ -107,11 +202,13 @@ internal import _CMappedLog
     // MARK: Header lines and index
 
     func activation() throws(LogError) -> ActivationLine? {
+        if let compacted { return compacted.header.activation }
         let raw = try unsafe bytes(at: UInt64(MLOG_ACTIVATION_OFFSET), count: MemoryLayout<mlog_activation>.size)
         return ActivationLine(unsafe raw.loadUnaligned(as: mlog_activation.self), header: header)
     }
 
     func seal() throws(LogError) -> SealLine? {
+        if let compacted { return compacted.header.seal }
         let raw = try unsafe bytes(at: UInt64(MLOG_SEAL_OFFSET), count: MemoryLayout<mlog_seal>.size)
         return SealLine(unsafe raw.loadUnaligned(as: mlog_seal.self), header: header)
     }
@@ -133,7 +230,9 @@ internal import _CMappedLog
     func firstNonZero(in range: Range<UInt64>) throws(LogError) -> UInt64? {
         var offset = range.lowerBound
         while offset < range.upperBound {
-            guard let data = file.nextData(from: offset), data < range.upperBound else { return nil }
+            guard let data = isCompacted ? offset : file.nextData(from: offset), data < range.upperBound else {
+                return nil
+            }
             offset = max(offset, data)
             let count = min(windowSize, Int(range.upperBound - offset))
             let piece = try unsafe bytes(at: offset, count: count)

@@ -30,7 +30,7 @@ struct FileMedium: Medium {
     }
 
     /// Before a name is made, taken or relied on: at this path there may be another log by now.
-    private func checkIdentity() throws(LogError) {
+    func checkIdentity() throws(LogError) {
         guard let identity, try Identity(path) != identity else { return }
         throw LogError(
             .moved,
@@ -75,6 +75,10 @@ struct FileMedium: Medium {
     func openSegment(_ base: UInt64, writable: Bool) throws(LogError) -> OpenFile? {
         if writable { try checkIdentity() }
         return try openIfPresent(segmentPath(base), writable ? O_RDWR : O_RDONLY)
+    }
+
+    func openCompacted(_ base: UInt64) throws(LogError) -> OpenFile? {
+        try openIfPresent(path(of: .compacted(base)), O_RDONLY)
     }
 
     func publishSegment(_ base: UInt64, header: [UInt8], byteCount: UInt64) throws(LogError) -> Bool {
@@ -152,7 +156,8 @@ struct FileMedium: Medium {
     }
 
     func removeUnpublished() throws(LogError) {
-        for name in try names(in: path) where name.hasPrefix(".tmp-") {
+        // A compactor may be at work beside the writers: what it leaves is the next compactor's matter.
+        for name in try names(in: path) where name.hasPrefix(".tmp-") && !name.hasPrefix(Self.compactionPrefix) {
             do throws(Errno) { try SystemCall.unlink(path.appending(name)) } catch {
                 throw .system(error, "unlink(2)", file: path.appending(name))
             }
@@ -161,16 +166,9 @@ struct FileMedium: Medium {
 
     // MARK: lost+found
 
-    func setAsideSegment(_ base: UInt64) throws(LogError) -> FilePath {
-        try setAside(segmentPath(base))
-    }
-
-    func setAsideSegment(named name: String) throws(LogError) -> FilePath {
-        try setAside(path.appending(name))
-    }
-
-    private func setAside(_ source: FilePath) throws(LogError) -> FilePath {
+    func setAsideSegment(_ form: SegmentName) throws(LogError) -> FilePath {
         try checkIdentity()
+        let source = path(of: form)
         for copy in 0... {
             let target = lostAndFound.appending(source.lastComponent!.string + (copy == 0 ? "" : ".\(copy)"))
             do throws(Errno) {
@@ -402,7 +400,7 @@ struct FileMedium: Medium {
 
     // MARK: Small parts
 
-    private func openIfPresent(_ file: FilePath, _ flags: CInt) throws(LogError) -> OpenFile? {
+    func openIfPresent(_ file: FilePath, _ flags: CInt) throws(LogError) -> OpenFile? {
         do throws(LogError) {
             return try OpenFile(file, flags | O_NOFOLLOW)
         } catch  where error.errno == .noSuchFileOrDirectory {
@@ -410,13 +408,13 @@ struct FileMedium: Medium {
         }
     }
 
-    private func rename(_ source: FilePath, to target: FilePath) throws(LogError) {
+    func rename(_ source: FilePath, to target: FilePath) throws(LogError) {
         do throws(Errno) { try SystemCall.rename(source, to: target) } catch {
             throw .system(error, "rename(2)", file: target)
         }
     }
 
-    private func names(in directory: FilePath) throws(LogError) -> [String] {
+    func names(in directory: FilePath) throws(LogError) -> [String] {
         do throws(Errno) { return try SystemCall.names(in: directory) } catch {
             throw .system(error, "readdir(3)", file: directory)
         }

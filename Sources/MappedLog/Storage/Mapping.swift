@@ -2,7 +2,7 @@ internal import Glibc
 internal import SystemPackage
 internal import _CMappedLog
 
-/// A `MAP_SHARED` mapping of a file's first bytes; unmapped when the last reference goes.
+/// A `MAP_SHARED` mapping of a file's first bytes, or a private one of no file; unmapped when the last reference goes.
 ///
 /// A forked child doesn't have it (`MADV_DONTFORK`): it would be a second writer that no lock knows.
 @safe final class Mapping: Sendable {
@@ -32,6 +32,20 @@ internal import _CMappedLog
             throw .system(SystemCall.lastError, "mmap(2)", file: file.path)
         }
         unsafe madvise(mapped, Int(byteCount), MADV_DONTFORK)
+        unsafe start = mapped
+        self.byteCount = Int(byteCount)
+    }
+
+    /// Address space of this process alone: pages take memory when they are stored to, and read as 0 before.
+    init(reserving byteCount: UInt64, for path: FilePath) throws(LogError) {
+        let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
+        let mapped = unsafe mmap(nil, Int(byteCount), PROT_READ | PROT_WRITE, flags, -1, 0)
+        guard let mapped = unsafe mapped, unsafe mapped != MAP_FAILED else {
+            throw .system(SystemCall.lastError, "mmap(2)", file: path)
+        }
+        unsafe madvise(mapped, Int(byteCount), MADV_DONTFORK)
+        // A huge page would keep memory for far more than what was stored to.
+        unsafe madvise(mapped, Int(byteCount), MADV_NOHUGEPAGE)
         unsafe start = mapped
         self.byteCount = Int(byteCount)
     }

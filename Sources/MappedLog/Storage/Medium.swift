@@ -18,6 +18,8 @@ protocol Medium: Sendable {
     func listSegments() throws(LogError) -> [SegmentName]
     /// The file of a raw segment, or nil when there is none of that name.
     func openSegment(_ base: UInt64, writable: Bool) throws(LogError) -> OpenFile?
+    /// The file of a compacted segment, or nil when there is none of that name.
+    func openCompacted(_ base: UInt64) throws(LogError) -> OpenFile?
     /// Makes a prepared segment appear, complete and durable, or not at all. False: one was there already.
     func publishSegment(_ base: UInt64, header: [UInt8], byteCount: UInt64) throws(LogError) -> Bool
     /// Puts a complete, durable file in the place of a segment; `fill` writes it. Who mapped the old one keeps it.
@@ -25,13 +27,26 @@ protocol Medium: Sendable {
     /// Makes created, renamed and removed names durable.
     func flushDirectory() throws(LogError)
     func segmentPath(_ base: UInt64) -> FilePath
+    func path(of form: SegmentName) -> FilePath
+
+    // Compaction; each only as the compactor
+
+    /// Makes one form of a segment appear, complete and durable, beside the other, or not at all; `fill` writes it, and
+    /// `check` looks at the finished file before it gets its name. Replaces what has that name.
+    func publish(
+        _ form: SegmentName,
+        fill: (OpenFile) throws(LogError) -> Void,
+        check: (OpenFile) throws(LogError) -> Void
+    ) throws(LogError)
+    /// Takes one form of a segment away, durably.
+    func remove(_ form: SegmentName) throws(LogError)
+    /// Removes what killed compactors left; how many files.
+    func removeUnfinishedCompactions() throws(LogError) -> Int
 
     // What recovery cuts off
 
-    /// Moves a segment to `lost+found`; where it is now.
-    func setAsideSegment(_ base: UInt64) throws(LogError) -> FilePath
-    /// Moves a file that has a segment's name, or one much like it, to `lost+found`; where it is now.
-    func setAsideSegment(named name: String) throws(LogError) -> FilePath
+    /// Moves one form of a segment to `lost+found`; where it is now.
+    func setAsideSegment(_ form: SegmentName) throws(LogError) -> FilePath
     /// Keeps bytes of a segment in `lost+found`, durable when it returns; where they are.
     func setAside(_ file: OpenFile, _ range: Range<UInt64>, position: UInt64) throws(LogError) -> FilePath
 
@@ -57,21 +72,44 @@ protocol Medium: Sendable {
     func removeNamedTailer(_ name: String) throws(LogError)
 }
 
+extension Medium {
+    /// The file of a segment in the form that counts, raw before compacted; nil: there is neither.
+    ///
+    /// Compaction and restoring make the new form appear before the old one goes; so one is there at each moment, and
+    /// who found neither looks again as long as the names say so.
+    func openForReading(_ base: UInt64) throws(LogError) -> SegmentFile? {
+        for _ in 0..<100 {
+            if let file = try openSegment(base, writable: false) { return .raw(file) }
+            if let file = try openCompacted(base) { return .compacted(file) }
+            let isThere = try listSegments().contains { name in
+                if case .unsupported = name { false } else { name.base == base }
+            }
+            if !isThere { return nil }
+        }
+        return nil
+    }
+}
+
 /// A segment as its name tells it.
 enum SegmentName: Hashable, Sendable {
     case raw(UInt64)
+    case compacted(UInt64)
     /// `HEX16.mlog.SUFFIX`: a form that this version doesn't read.
     case unsupported(UInt64, name: String)
 
     var base: UInt64 {
         switch self {
-        case .raw(let base), .unsupported(let base, _): base
+        case .raw(let base), .compacted(let base), .unsupported(let base, _): base
         }
     }
 
     /// Of several forms of one segment the one with the smallest rank counts.
     var rank: Int {
-        if case .raw = self { 0 } else { 1 }
+        switch self {
+        case .raw: 0
+        case .compacted: 1
+        case .unsupported: 2
+        }
     }
 
     /// Nil: not the name of a segment.
@@ -82,6 +120,7 @@ enum SegmentName: Hashable, Sendable {
         else { return nil }
         switch name.dropFirst(16) {
         case ".mlog": self = .raw(base)
+        case ".mlog.lz4": self = .compacted(base)
         case let suffix where suffix.hasPrefix(".mlog."): self = .unsupported(base, name: name)
         default: return nil
         }

@@ -5,7 +5,7 @@ internal import _CMappedLog
 /// Who is a writer: open file description locks on bytes of `live/lock` (fcntl(2), `F_OFD_SETLK`).
 ///
 /// Byte 0 is the gate, held for the length of an open or close; byte 1 is held by each writer, shared, and
-/// exclusively by the first one while it recovers. The kernel drops them with the last descriptor, so that only a
+/// exclusively by the first one while it recovers; byte 2 by who puts one form of a segment in the place of another. The kernel drops them with the last descriptor, so that only a
 /// death ends them. The descriptor is never mapped, and closed in forked children: either would keep a dead
 /// writer's lock alive.
 final class WriterLock: Sendable {
@@ -85,6 +85,13 @@ final class WriterLock: Sendable {
 
     func dropWriterLock() {
         _ = try? tryLock(F_UNLCK, MLOG_LOCK_WRITER)
+    }
+
+    /// True: nobody else compacts, restores or repairs this log.
+    ///
+    /// Held until this object goes.
+    func tryBecomeCompactor() throws(LogError) -> Bool {
+        try tryLock(F_WRLCK, MLOG_LOCK_COMPACTOR)
     }
 
     private func tryLock(_ type: CInt, _ byte: Int) throws(LogError) -> Bool {

@@ -9,8 +9,8 @@ internal import _CMappedLog
     private(set) var segment: Segment
     private(set) nonisolated(unsafe) var start: UnsafeMutableRawPointer
     private(set) var base: UInt64
-    /// Behind this no frame but `end` may reach.
-    let limit: UInt64
+    /// Behind this no frame but `end` may reach, nor, in a compacted segment, any that may be read by `start`.
+    private(set) var limit: UInt64
     var offset: UInt64
     /// Of the next record.
     var sequence: UInt64
@@ -33,7 +33,7 @@ internal import _CMappedLog
         segment = place.segment
         unsafe start = place.segment.start
         base = place.segment.base
-        limit = place.segment.geometry.dataEnd - SegmentGeometry.frameHeaderSize
+        limit = place.segment.limit(from: place.offset)
         offset = place.offset
         sequence = place.sequence
         enteredAt = place.offset
@@ -52,6 +52,14 @@ internal import _CMappedLog
         self.isBehindEnd = isBehindEnd
         batchEnd = 0
         enteredAt = offset
+        limit = segment.limit(from: offset)
+    }
+
+    /// Makes the frame here readable by `start`, whatever was looked at since it was found.
+    mutating func settle(_ word: FrameWord) throws(LogError) {
+        guard segment.isCompacted else { return }
+        try segment.ensure(offset..<offset + word.frameSize)
+        limit = segment.limit(from: offset)
     }
 
     /// Moves back over committed frames of the segment.
@@ -106,7 +114,9 @@ internal import _CMappedLog
                 throw reader.log.unsupported(part, segment.file.path, position)
             case .frame(let frame):
                 switch frame.kind {
-                case .record: return frame.word
+                case .record:
+                    try settle(frame.word)
+                    return frame.word
                 case .end: if try !followEnd(frame) { return nil }
                 case .lost where UInt64(bitPattern: frame.timestamp) < sequence:
                     guard position < (try reader.knownDurable()) else { return nil }

@@ -125,16 +125,19 @@ final class LogReader: Sendable {
 
     // MARK: Segments
 
-    /// Maps a segment for reading; nil when there is none of that base.
+    /// Maps a segment for reading, in the form that counts; nil when there is none of that base.
     func segment(_ base: UInt64) throws(LogError) -> Segment? {
-        guard let file = try log.medium.openSegment(base, writable: false) else { return nil }
-        return try Segment(file, base: base, of: log.identity, writable: false)
+        switch try log.medium.openForReading(base) {
+        case .raw(let file): return try Segment(file, base: base, of: log.identity, writable: false)
+        case .compacted(let file): return try Segment(CompactedFile(file, base: base, of: log.identity))
+        case nil: return nil
+        }
     }
 
     /// The bases of the segments from the first to the one that holds `end`.
     func bases(upTo end: UInt64) throws(LogError) -> [UInt64] {
         let active = log.geometry.base(of: end)
-        return try log.rawBases().filter { $0 <= active }
+        return try log.bases().filter { $0 <= active }
     }
 
     /// Why a segment that should be there isn't.

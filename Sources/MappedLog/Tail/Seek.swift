@@ -35,7 +35,7 @@ struct Seek {
     // MARK: The two ends
 
     private func first() throws(LogError) -> Place {
-        try startOfSegment(reader.log.rawBases()[0])
+        try startOfSegment(reader.log.bases()[0])
     }
 
     private func end() throws(LogError) -> Place {
@@ -193,19 +193,32 @@ struct Seek {
         var low: UInt64 = 0
         var high = min((offset - 1) / SegmentGeometry.blockSize + 1, segment.geometry.blockCount)
         var best: IndexEntry?
+        // Each look at a frame of a compacted segment may cost a block: only that of the one that is chosen is looked at.
+        let isHint: (UInt64) -> IndexEntry? = { block in
+            if !segment.isCompacted { return entry(in: segment, block, before: offset) }
+            return segment.indexEntry(block: block).flatMap { $0.offset < offset ? $0 : nil }
+        }
         while low < high {
             let middle = (low + high) / 2
             var block = middle
-            var found = entry(in: segment, block, before: offset)
+            var found = isHint(block)
             while found == nil && block > low {
                 block -= 1
-                found = entry(in: segment, block, before: offset)
+                found = isHint(block)
             }
             if let found, !condition(found) {
                 high = block
             } else {
                 best = found ?? best
                 low = middle + 1
+            }
+        }
+        if segment.isCompacted, let hint = best {
+            best = nil
+            var block = hint.offset / SegmentGeometry.blockSize + 1
+            while best == nil && block > 0 {
+                block -= 1
+                best = entry(in: segment, block, before: offset)
             }
         }
         if let best { return Place(segment: segment, offset: best.offset, sequence: best.sequence) }

@@ -4,7 +4,8 @@ internal import _CMappedLog
 ///
 /// Reading takes no lock and no system call, and waits for no writer, alive, stopped or dead. A tailer belongs to one
 /// task or thread at a time; any number of tailers, in any number of processes, may read a log. Get one from
-/// ``Log/tailer(from:visibility:checksums:)``. It keeps up to two segments mapped.
+/// ``Log/tailer(from:visibility:checksums:)``. It keeps up to two segments mapped; of a compacted one, memory for the
+/// blocks of the largest record it read there and three others, one compressed block, and the index (1/2048 of a segment).
 public struct Tailer: ~Copyable {
     var cursor: Cursor
     let visibility: Visibility
@@ -37,8 +38,9 @@ public struct Tailer: ~Copyable {
 
     /// The next record, or nil when there is nothing yet.
     ///
-    /// Zero-copy: the record's payload lies in the mapping and lives until the tailer is used again. Complexity: O(1)
-    /// in the size of the log, O(*n*) in that of the record where checksums are on.
+    /// Zero-copy: the record's payload lies in the mapping, or in the tailer's own blocks of a compacted segment, and
+    /// lives until the tailer is used again. Complexity: O(1) in the size of the log, O(*n*) in that of the record where
+    /// checksums are on.
     ///
     /// - Throws: `damaged` where what was durable can't be read; `recordsGone`, once for each gap, where records are
     ///   gone: the next call goes on behind them; `unsupportedSegment`; `forked`; `io`.
@@ -183,6 +185,7 @@ public struct Tailer: ~Copyable {
     public mutating func previous() throws(LogError) -> Record? {
         try cursor.reader.forkGuard.check()
         guard let word = try history.stepBack(&cursor) else { return nil }
+        try cursor.settle(word)
         let record = unsafe Record(
             payload: RawSpan(
                 _unsafeStart: cursor.start + Int(cursor.offset) + MLOG_FRAME_HEADER_BYTES,
@@ -229,7 +232,8 @@ struct WaitPlace: Sendable {
 
     var hasNews: Bool {
         if reader.epoch != epoch { return true }
-        guard let durable else { return segment.word(at: offset).rawValue != word }
+        // A compacted segment never changes; that its successor came is seen by looking again.
+        guard let durable else { return !segment.isCompacted && segment.word(at: offset).rawValue != word }
         return (reader.control?.durable.load() ?? 0) > durable
     }
 }

@@ -191,6 +191,99 @@ MLOG_AT(mlog_tailer_slot, flags, 32);
 MLOG_AT(mlog_tailer_slot, reserved, 40);
 MLOG_AT(mlog_tailer_slot, crc, 60);
 
+// ---- Compacted segment ---------------------------------------------------------------------------------------
+// A skippable frame with this header, one LZ4 frame whose content is the segment, a skippable frame with the seek
+// table. LZ4 frame format 1.6.
+
+#define MLOG_COMPACTED_HEADER_MAGIC 0x184D2A5AU      // LZ4 skippable frame
+#define MLOG_COMPACTED_TABLE_MAGIC 0x184D2A5BU       // LZ4 skippable frame
+#define MLOG_COMPACTED_TAG 0x0A345A4C474F4C4DULL     // "MLOGLZ4\n"
+#define MLOG_COMPACTED_FOOTER_TAG 0x0A444E45474F4C4DULL  // "MLOGEND\n"
+#define MLOG_LZ4_FRAME_MAGIC 0x184D2204U
+#define MLOG_LZ4_STORED 0x80000000U                  // in a block's size: not compressed
+enum {
+    MLOG_COMPACTED_FORM = 1,
+    MLOG_COMPACTED_HEADER_BYTES = 256,
+    MLOG_COMPACTED_FOOTER_BYTES = 64,
+    MLOG_COMPACTED_ENTRY_BYTES = 16,
+    MLOG_LZ4_FRAME_HEADER_BYTES = 15,                // with content size
+    MLOG_LZ4_BLOCK_OVERHEAD = 8,                     // size before a block, checksum behind it
+    MLOG_LZ4_FRAME_END_BYTES = 8,                    // end mark, content checksum
+    MLOG_COMPACTED_BLOCK_BYTES_MIN = 65536,
+    MLOG_COMPACTED_BLOCK_BYTES_MAX = 4194304,
+};
+
+// At offset 0. `crc` is CRC32C of bytes 0–251.
+typedef struct mlog_compacted_header {
+    uint32_t skippable_magic;
+    uint32_t skippable_bytes;           // 248
+    uint64_t tag;
+    uint32_t form;                      // 1
+    uint32_t block_bytes;               // 64 KiB, 256 KiB, 1 MiB or 4 MiB
+    uint32_t level;                     // that it was compressed with; for people
+    uint32_t compatible;                // unknown bits: go on
+    uint32_t incompatible;              // unknown bits: refuse
+    uint32_t reserved;                  // zero
+    mlog_segment_header segment;        // the first bytes of the segment
+    mlog_activation activation;         // its activation line
+    mlog_seal seal;                     // its seal line
+    uint32_t reserved1;                 // zero
+    uint32_t crc;
+} mlog_compacted_header;
+_Static_assert(sizeof(mlog_compacted_header) == MLOG_COMPACTED_HEADER_BYTES, "header of a compacted segment");
+MLOG_AT(mlog_compacted_header, skippable_magic, 0);
+MLOG_AT(mlog_compacted_header, skippable_bytes, 4);
+MLOG_AT(mlog_compacted_header, tag, 8);
+MLOG_AT(mlog_compacted_header, form, 16);
+MLOG_AT(mlog_compacted_header, block_bytes, 20);
+MLOG_AT(mlog_compacted_header, level, 24);
+MLOG_AT(mlog_compacted_header, compatible, 28);
+MLOG_AT(mlog_compacted_header, incompatible, 32);
+MLOG_AT(mlog_compacted_header, reserved, 36);
+MLOG_AT(mlog_compacted_header, segment, 40);
+MLOG_AT(mlog_compacted_header, activation, 168);
+MLOG_AT(mlog_compacted_header, seal, 200);
+MLOG_AT(mlog_compacted_header, reserved1, 248);
+MLOG_AT(mlog_compacted_header, crc, 252);
+
+// One for each block, behind the eight bytes that begin the last skippable frame.
+typedef struct mlog_compacted_entry {
+    uint64_t offset;                    // in the file, of the block's size field
+    uint32_t size;                      // as in that field: bytes of data, and the highest bit if stored
+    uint32_t crc;                       // CRC32C of size field, data and checksum, as they stand in the file
+} mlog_compacted_entry;
+_Static_assert(sizeof(mlog_compacted_entry) == MLOG_COMPACTED_ENTRY_BYTES, "seek table entry");
+MLOG_AT(mlog_compacted_entry, offset, 0);
+MLOG_AT(mlog_compacted_entry, size, 8);
+MLOG_AT(mlog_compacted_entry, crc, 12);
+
+// The file's last bytes, inside the skippable frame. `crc` is CRC32C of all from that frame's first byte to `crc`.
+typedef struct mlog_compacted_footer {
+    uint64_t table_offset;              // in the file, of that skippable frame
+    uint64_t segment_bytes;
+    uint64_t base_position;
+    uint64_t salt;                      // these three as in the segment's header
+    uint32_t block_bytes;
+    uint32_t block_count;               // segment_bytes ÷ block_bytes, rounded up
+    uint32_t frame_crc;                 // CRC32C of the LZ4 frame's header, end mark and content checksum
+    uint32_t reserved0;                 // zero
+    uint32_t reserved1;                 // zero
+    uint32_t crc;
+    uint64_t tag;
+} mlog_compacted_footer;
+_Static_assert(sizeof(mlog_compacted_footer) == MLOG_COMPACTED_FOOTER_BYTES, "footer of a compacted segment");
+MLOG_AT(mlog_compacted_footer, table_offset, 0);
+MLOG_AT(mlog_compacted_footer, segment_bytes, 8);
+MLOG_AT(mlog_compacted_footer, base_position, 16);
+MLOG_AT(mlog_compacted_footer, salt, 24);
+MLOG_AT(mlog_compacted_footer, block_bytes, 32);
+MLOG_AT(mlog_compacted_footer, block_count, 36);
+MLOG_AT(mlog_compacted_footer, frame_crc, 40);
+MLOG_AT(mlog_compacted_footer, reserved0, 44);
+MLOG_AT(mlog_compacted_footer, reserved1, 48);
+MLOG_AT(mlog_compacted_footer, crc, 52);
+MLOG_AT(mlog_compacted_footer, tag, 56);
+
 // ---- live/control --------------------------------------------------------------------------------------------
 // The running system's state. Never needed to recover data; layout_version guards it, not the format version.
 

@@ -109,7 +109,12 @@ import Testing
         }
     }
 
-    @Test(arguments: Vector.all.filter { $0.expected.error != nil })
+    /// But for those whose damage lies inside a segment before known durable, which no open looks at.
+    @Test(
+        arguments: Vector.all.filter {
+            $0.expected.error != nil && !["compacted-cut", "compacted-damage"].contains($0.name)
+        }
+    )
     func `a damaged vector does not open for writing and stays as it is`(vector: Vector) throws {
         try withTemporaryDirectory { directory in
             let copy = directory.appending("log")

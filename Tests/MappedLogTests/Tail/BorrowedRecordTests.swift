@@ -74,6 +74,7 @@ enum Compiler {
             "-emit-sil", "-o", "/dev/null", "-swift-version", "6", "-I", products.appending("Modules").string,
             "-Xcc", "-fmodule-map-file=\(products.appending("_CMappedLog.build/module.modulemap").string)",
             "-I", package.appending("Sources/CISAL").string,
+            "-I", package.appending("Sources/CLZ4").string,
             "-I", checkouts.appending("swift-system/Sources/CSystem/include").string,
             "-I", package.appending(".build/checkouts/swift-system/Sources/CSystem/include").string,
             file.string,

@@ -1,0 +1,253 @@
+public import SystemPackage
+
+/// Gives old segments their other form: compacted with LZ4, or raw again.
+///
+/// Works beside writers and tailers, and needs no help from them: the new form is complete, durable, and compared with
+/// the old one, before the old one goes. Killed at any moment it leaves a readable log, and what it leaves besides is
+/// removed by the next run. Positions and sequences stay what they are. All of it may be called from any thread;
+/// of two that compact, restore or repair one log at a time, in whatever processes, the second is refused.
+public enum Compactor {
+    /// Compacts each segment that is sealed and wholly durable.
+    ///
+    /// Complexity: O(*n*) in the bytes that are compacted; memory for two blocks for each job.
+    ///
+    /// - Parameters:
+    ///   - path: The log's directory.
+    ///   - options: How, and what is left alone.
+    ///   - progress: Called with how far it has come, once for each block; on the caller's thread.
+    /// - Throws: `compacting` where somebody else is at it; `invalidOptions`; `diskFull`, with the segment left as it
+    ///   is; `notFound`, `notALog`, `permissionDenied`, `io`; as ``Log/openReadOnly(at:)`` where the log can't be read.
+    /// - Returns: What was done.
+    public static func compact(
+        at path: FilePath,
+        options: CompactionOptions = CompactionOptions(),
+        progress: ((CompactionProgress) -> Void)? = nil
+    ) throws(LogError) -> CompactionReport {
+        try options.check()
+        let place = try LogPlace(at: path)
+        let lock = try lock(place)
+        defer { withExtendedLifetime(lock) {} }
+        let start = ContinuousClock.now
+        var report = CompactionReport()
+        report.isDryRun = options.isDryRun
+        if !options.isDryRun { report.removedLeftovers = try place.medium.removeUnfinishedCompactions() }
+        let candidates = try Candidates(place, options).find()
+        if options.isDryRun {
+            report.segments = candidates.map { base in
+                CompactionReport.Segment(
+                    base: base,
+                    file: place.medium.path(of: .compacted(base)).string,
+                    bytesBefore: place.geometry.segmentSize,
+                    bytesAfter: place.geometry.segmentSize
+                )
+            }
+        } else {
+            let run = FormChange(place, bases: candidates, jobs: options.jobs) { base, advance throws(LogError) in
+                try compact(base, of: place, options, advance)
+            }
+            report.segments = try run.run(progress)
+        }
+        report.seconds = (ContinuousClock.now - start) / .seconds(1)
+        return report
+    }
+
+    /// Makes compacted segments raw again.
+    ///
+    /// Complexity: O(*n*) in the bytes of the segments.
+    ///
+    /// - Parameters:
+    ///   - path: The log's directory.
+    ///   - segments: Positions in the segments that are wanted; nil: all.
+    ///   - progress: Called with how far it has come, once for each block; on the caller's thread.
+    /// - Throws: `damaged` and the like where a compacted segment is not what was written, and then it stays;
+    ///   `missingSegment` for a position in no segment of the log; else as ``compact(at:options:progress:)``.
+    /// - Returns: What was done.
+    public static func restore(
+        at path: FilePath,
+        segments: [Position]? = nil,
+        progress: ((CompactionProgress) -> Void)? = nil
+    ) throws(LogError) -> CompactionReport {
+        let place = try LogPlace(at: path)
+        let lock = try lock(place)
+        defer { withExtendedLifetime(lock) {} }
+        let start = ContinuousClock.now
+        var report = CompactionReport()
+        report.removedLeftovers = try place.medium.removeUnfinishedCompactions()
+        let all = try place.bases()
+        try place.checkMayWrite(all)
+        var wanted = all
+        if let segments {
+            let bases = Set(segments.map { place.geometry.base(of: $0.rawValue) })
+            for base in bases.sorted() where !all.contains(base) { throw place.missing(base, durable: nil) }
+            wanted = all.filter { bases.contains($0) }
+        }
+        var compacted: [UInt64] = []
+        for base in wanted where try place.medium.openCompacted(base) != nil {
+            if try place.medium.openSegment(base, writable: false) == nil {
+                compacted.append(base)
+            } else if try isCompactedEqual(base, of: place) {
+                try place.medium.remove(.compacted(base))
+            } else {
+                _ = try place.medium.setAsideSegment(.compacted(base))
+            }
+        }
+        let run = FormChange(place, bases: compacted, jobs: 1) { base, advance throws(LogError) in
+            try restore(base, of: place, advance)
+        }
+        report.segments = try run.run(progress)
+        report.seconds = (ContinuousClock.now - start) / .seconds(1)
+        return report
+    }
+
+    private static func lock(_ place: LogPlace) throws(LogError) -> WriterLock {
+        try place.medium.makeDirectories()
+        while true {
+            let lock = try place.medium.openLock()
+            guard try lock.tryBecomeCompactor() else { throw LogError.compacting(place) }
+            if lock.isCurrent() { return lock }
+        }
+    }
+
+    // MARK: One segment
+
+    private static func compact(
+        _ base: UInt64,
+        of place: LogPlace,
+        _ options: CompactionOptions,
+        _ advance: (UInt64) -> Void
+    ) throws(LogError) -> CompactionReport.Segment? {
+        // Retention may have been faster.
+        guard let source = try place.medium.openSegment(base, writable: false) else { return nil }
+        let header = try SegmentHeader(reading: source, base: base, of: place.identity)
+        let compression = try SegmentCompression(
+            source,
+            header: header,
+            blockSize: options.blockSize,
+            level: options.level
+        )
+        var size: UInt64 = 0
+        try place.medium.publish(.compacted(base)) { target throws(LogError) in
+            try compression.write(to: target, progress: advance)
+        } check: { file throws(LogError) in
+            size = file.byteCount
+            try CompactedFile(file, base: base, of: place.identity).compare(with: source)
+        }
+        try place.medium.remove(.raw(base))
+        return CompactionReport.Segment(
+            base: base,
+            file: place.medium.path(of: .compacted(base)).string,
+            bytesBefore: source.byteCount,
+            bytesAfter: size
+        )
+    }
+
+    private static func restore(
+        _ base: UInt64,
+        of place: LogPlace,
+        _ advance: (UInt64) -> Void
+    ) throws(LogError) -> CompactionReport.Segment? {
+        guard let file = try place.medium.openCompacted(base) else { return nil }
+        let source = try CompactedFile(file, base: base, of: place.identity)
+        try place.medium.publish(.raw(base)) { target throws(LogError) in
+            try target.allocate(source.segmentSize)
+            try unsafe source.forEachBlock { offset, bytes throws(LogError) in
+                try unsafe target.write(bytes, at: offset)
+                advance(offset + UInt64(bytes.count))
+            }
+        } check: { file throws(LogError) in
+            _ = try SegmentHeader(reading: file, base: base, of: place.identity)
+            try source.compare(with: file)
+        }
+        try place.medium.remove(.compacted(base))
+        return CompactionReport.Segment(
+            base: base,
+            file: place.medium.path(of: .raw(base)).string,
+            bytesBefore: file.byteCount,
+            bytesAfter: source.segmentSize
+        )
+    }
+
+    /// Whether the compacted form, beside the raw one, holds the same.
+    static func isCompactedEqual(_ base: UInt64, of place: LogPlace) throws(LogError) -> Bool {
+        guard let raw = try place.medium.openSegment(base, writable: false),
+            let file = try place.medium.openCompacted(base)
+        else { return false }
+        do throws(LogError) {
+            try CompactedFile(file, base: base, of: place.identity).compare(with: raw)
+            return true
+        } catch  where error.code != .io {
+            return false
+        }
+    }
+
+    // MARK: Which segments
+
+    private struct Candidates {
+        let place: LogPlace
+        let options: CompactionOptions
+
+        init(_ place: LogPlace, _ options: CompactionOptions) {
+            self.place = place
+            self.options = options
+        }
+
+        /// Sealed segments before known durable that are raw; where both forms are there, it settles which one stays.
+        func find() throws(LogError) -> [UInt64] {
+            let bases = try place.bases()
+            try place.checkMayWrite(bases)
+            let durable = try durablePosition()
+            let behind = place.geometry.segmentSize + SegmentGeometry.dataStart
+            let sealed = bases.filter { $0 + behind <= durable }
+            var found: [UInt64] = []
+            for base in sealed.dropLast(options.keep) where try isDue(base) {
+                if !options.isDryRun, try place.medium.openCompacted(base) != nil {
+                    if try isCompactedEqual(base, of: place) {
+                        try place.medium.remove(.raw(base))
+                        continue
+                    }
+                    _ = try place.medium.setAsideSegment(.compacted(base))
+                }
+                found.append(base)
+            }
+            return found
+        }
+
+        private func durablePosition() throws(LogError) -> UInt64 {
+            let reader = LogReader(
+                place,
+                control: nil,
+                waiters: nil,
+                system: try .current(),
+                forkGuard: try ForkGuard()
+            )
+            return try reader.knownDurable()
+        }
+
+        private func isDue(_ base: UInt64) throws(LogError) -> Bool {
+            guard let file = try place.medium.openSegment(base, writable: false) else { return false }
+            let header = try SegmentHeader(reading: file, base: base, of: place.identity)
+            let scanner = SegmentScanner(file, header: header)
+            // A line alone proves nothing.
+            guard let seal = try scanner.seal(), case .frame(let frame) = try scanner.frame(at: seal.endOffset),
+                frame.kind == .end
+            else { return false }
+            guard let age = options.minimumAge, seal.recordCount > 0 else { return true }
+            let limit = Int64(clamping: age.wholeNanoseconds)
+            let (due, overflow) = seal.largestTimestamp.addingReportingOverflow(limit)
+            return !overflow && due <= LogClock.precise.read()
+        }
+    }
+}
+
+extension LogError {
+    /// Somebody else has the compactor's lock.
+    static func compacting(_ place: LogPlace) -> LogError {
+        LogError(
+            .compacting,
+            file: place.medium.path,
+            expected: "nobody else who compacts, restores or repairs",
+            found: "somebody",
+            advice: "wait until the other one is done"
+        )
+    }
+}

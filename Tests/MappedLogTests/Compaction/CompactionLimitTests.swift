@@ -1,0 +1,96 @@
+import Foundation
+import Glibc
+import MappedLog
+import SystemPackage
+import Testing
+
+/// What compaction and reading compacted segments may take: memory, and room on the disk.
+@Suite struct CompactionLimitTests {
+    /// What the kernel says is in memory of the mapping of this size that is of no file; the largest, if there are more.
+    private func residentBytes(ofMapping size: UInt64) throws -> UInt64? {
+        let text = String(decoding: try #require(try output(of: "cat", ["/proc/\(getpid())/smaps"])), as: UTF8.self)
+        var found: UInt64?
+        var isOurs = false
+        for line in text.split(separator: "\n") {
+            let fields = line.split(separator: " ", omittingEmptySubsequences: true)
+            if fields[0] == "Rss:" {
+                if isOurs, let kibibytes = UInt64(fields[1]) { found = max(found ?? 0, kibibytes << 10) }
+            } else if fields[0].contains("-"), !fields[0].hasSuffix(":") {
+                let range = fields[0].split(separator: "-").compactMap { UInt64($0, radix: 16) }
+                isOurs = range.count == 2 && range[1] - range[0] == size && fields.count == 5
+            }
+        }
+        return found
+    }
+
+    @Test func `a tailer keeps memory for the blocks in use, not for the segment`() throws {
+        try withTemporaryDirectory(inMemory: true) { directory in
+            // A size that no other mapping has.
+            let size: UInt64 = 7 << 20 | 5 << 16
+            let block: UInt64 = 64 << 10
+            let log = try CompactedLog(
+                at: directory.appending("log"),
+                segmentSize: size,
+                sizes: CompactedLog.sizes(6_000, upTo: 500_000)
+            )
+            _ = try Compactor.compact(at: log.path, options: CompactionOptions(blockSize: block))
+            let open = try Log.openReadOnly(at: log.path)
+            let last = try #require(log.records.last { $0.position < 2 * size })
+            var looked = 0
+            // The blocks of the largest record, three others.
+            let largest = log.records.reduce(0) { max($0, UInt64($1.payload.count)) }
+            let bound = ((largest + 24 + block - 1) / block + 1 + 3) * block
+            #expect(bound < size / 5)
+            func check(_ record: SeenRecord) throws {
+                guard let resident = try residentBytes(ofMapping: size) else { return }
+                looked += 1
+                #expect(resident <= bound, "\(record)")
+            }
+            var tailer = try open.tailer()
+            while let record = try tailer.nextSeen(), record.sequence < last.sequence {
+                if record.sequence % 50 == 0 || record.payload.count > 100_000 {
+                    try check(record)
+                }
+            }
+            while let record = try tailer.previousSeen() {
+                if record.sequence % 50 == 0 || record.payload.count > 100_000 { try check(record) }
+            }
+            for number in 0..<300 {
+                let wanted = log.records[number * 7919 % Int(last.sequence)]
+                try tailer.seek(to: .sequence(wanted.sequence))
+                let record = try #require(try tailer.nextSeen())
+                #expect(record == wanted)
+                try check(record)
+            }
+            #expect(looked > 50)
+        }
+    }
+
+    @Test(.enabled(if: getuid() == 0, "needs root, to mount a small file system"))
+    func `a full disk leaves the raw segment and no temporary file`() throws {
+        try withTemporaryDirectory(inMemory: true) { directory in
+            let disk = directory.appending("disk")
+            try FileManager.default.createDirectory(atPath: disk.string, withIntermediateDirectories: true)
+            // Two raw segments, the log's other files, and too little for a compacted one.
+            guard try output(of: "mount", ["-t", "tmpfs", "-o", "size=3400k", "tmpfs", disk.string]) != nil else {
+                return
+            }
+            defer { _ = try? output(of: "umount", ["-l", disk.string]) }
+            let path = disk.appending("log")
+            let options = LogOptions(segmentSize: 1 << 20, durability: .never)
+            var random = SystemRandomNumberGenerator()
+            let log = try Log.create(at: path, options: options)
+            var count = 0
+            while try log.endPosition.rawValue < 1 << 20 | 10_000 {
+                _ = try log.append((0..<4000).map { _ in UInt8.random(in: .min ... .max, using: &random) })
+                count += 1
+            }
+            try log.close()
+            let before = try LogImage(of: path).withoutLive
+            let failure = failure { _ = try Compactor.compact(at: path) }
+            #expect(failure?.code == .diskFull)
+            #expect(try LogImage(of: path).withoutLive == before)
+            #expect(Sight.of(path).records.count == count)
+        }
+    }
+}
