@@ -130,6 +130,8 @@ extension LogError.Code {
     public static let writerStalled = Self(rawValue: "writerStalled")
     /// Called inside the closure of an in-place append.
     public static let reentrant = Self(rawValue: "reentrant")
+    /// The log's directory, or its `live/`, was moved or replaced while it was open.
+    public static let moved = Self(rawValue: "moved")
     /// The log was closed.
     public static let closed = Self(rawValue: "closed")
     /// The log was opened read-only.
@@ -178,6 +180,7 @@ extension LogError.Code {
         case .needsRecovery: "a repair failed, the log is closed for writing"
         case .writerStalled: "another writer holds the append lock and does not go on"
         case .reentrant: "called inside an in-place append"
+        case .moved: "the log was moved or replaced beneath its writer"
         case .closed: "the log was closed"
         case .readOnly: "the log is open read-only"
         case .recordsGone: "records are gone"

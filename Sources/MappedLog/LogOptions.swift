@@ -18,6 +18,11 @@ public struct LogOptions: Sendable, Hashable {
     public var durability: Durability
     /// What old segments are removed, by whoever has the log open for writing; nil, the default: none.
     public var retention: Retention?
+    /// How old the newest record of a sealed segment has to be for whoever has the log open for writing to compact it.
+    ///
+    /// 0 or more, kept in whole seconds; nil, the default: nobody does. It is done at level 1, by a thread of low
+    /// priority, and never to a segment that isn't wholly durable.
+    public var compactAfter: Duration?
 
     /// Creates options.
     ///
@@ -26,16 +31,19 @@ public struct LogOptions: Sendable, Hashable {
     ///   - permissions: The mode of the log's files.
     ///   - durability: When appended records become durable.
     ///   - retention: What old segments are removed.
+    ///   - compactAfter: How old segments have to be to be compacted.
     public init(
         segmentSize: UInt64 = 64 << 20,
         permissions: FilePermissions = .ownerReadWrite,
         durability: Durability = .interval(.milliseconds(10)),
-        retention: Retention? = nil
+        retention: Retention? = nil,
+        compactAfter: Duration? = nil
     ) {
         self.segmentSize = segmentSize
         self.permissions = permissions
         self.durability = durability
         self.retention = retention
+        self.compactAfter = compactAfter
     }
 
     /// Reads what the creator of a log chose.
@@ -48,7 +56,8 @@ public struct LogOptions: Sendable, Hashable {
             segmentSize: settings.segmentSize,
             permissions: settings.permissions,
             durability: settings.durability,
-            retention: settings.retention
+            retention: settings.retention,
+            compactAfter: settings.compactAfter
         )
     }
 }

@@ -17,7 +17,8 @@ static int result(long status) { return status < 0 ? -errno : (int)status; }
 
 int mlog_openat(int directory, const char *path, int flags, mode_t mode) {
     int status;
-    do status = openat(directory, path, flags, mode);
+    // O_NONBLOCK: a FIFO in the place of a file must not hold us; the caller looks at what it got.
+    do status = openat(directory, path, flags | O_NONBLOCK | O_NOCTTY, mode);
     while (status < 0 && errno == EINTR);
     return result(status);
 }

@@ -26,6 +26,8 @@ struct ExitStatus: Equatable {
             error.report.map(Self.complain)
             // As a shell tells that a signal ended a command.
             self.init(code: 128 + error.signal)
+        case is AlreadyReported:
+            self = .failed
         case let error as CommandFailure:
             Self.complain(error.description)
             self = .failed
@@ -66,7 +68,7 @@ struct ExitStatus: Equatable {
     }
 
     /// Writes one line, whatever control characters a path or an argument brought into it.
-    private static func complain(_ message: String) {
+    static func complain(_ message: String) {
         let terminal = Terminal(.standardError)
         var errors = BufferedOutput(to: .standardError)
         errors.write("\(terminal.styled("mlog:", .bad)) \(message.inOneLine)\n")

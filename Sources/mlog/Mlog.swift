@@ -47,6 +47,7 @@ struct Mlog: ParsableCommand {
         StandardStreams.occupy()
         // A write to a pipe nobody reads is then an error, and ends the command quietly.
         _ = signal(SIGPIPE, SIG_IGN)
+        LostMapping.watch()
         let status: ExitStatus
         do {
             var command = try parseAsRoot()

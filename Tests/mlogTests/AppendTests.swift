@@ -113,6 +113,7 @@ struct AppendTests {
         )
         #expect(prefixed.status == 1)
         #expect(prefixed.errors.contains("is this input length-prefixed?"))
+        #expect(prefixed.errors.contains("record 1 is too large: its length says 1936287860 bytes, and this log takes"))
     }
 
     @Test("A batch doesn't wait for input that pauses", .timeLimit(.minutes(1)))

@@ -90,6 +90,19 @@ struct TailersTests {
         }
     }
 
+    @Test("A tailer that isn't there is named")
+    func namesMissingTailer() async throws {
+        let log = try await TemporaryLog(of: [])
+        let outcome = try await Mlog.run("tailers", log.path, "remove", "z")
+        #expect(outcome.status == 1)
+        #expect(
+            outcome.errors
+                == "mlog: \(log.path): no tailer is named 'z'; 'mlog tailers \(log.path)' lists those there are\n"
+        )
+        let missing = try await Mlog.run("tailers", "\(log.path)x", "remove", "z")
+        #expect(missing.errors.contains("no log here"))
+    }
+
     @Test("Wrong usage is told", arguments: ["remove", "reset x", "reset x --to nowhere", "rename x", "list x"])
     func refusesNonsense(arguments: String) async throws {
         let log = try await TemporaryLog(of: [])

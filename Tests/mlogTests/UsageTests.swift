@@ -33,6 +33,30 @@ struct UsageTests {
         #expect(outcome.errors.hasPrefix("mlog: ") && outcome.errors.filter { $0 == "\n" }.count == 1)
     }
 
+    @Test(
+        "Wrong usage says what is valid",
+        arguments: [
+            ("tail a --from foo", "sequence:N"), ("tail a -n x", "+N"), ("append a --durability 5", "10ms"),
+            ("create a --durability 5", "10ms"), ("info shm:x", "./shm:NAME"),
+            ("tail a --format xml", "length-prefixed"),
+            ("tailers a reset x --to foo", "sequence:N"), ("tail a --reverse --from end", "--reverse"),
+        ]
+    )
+    func saysWhatIsValid(arguments: String, hint: String) async throws {
+        let outcome = try await Mlog.shell("$mlog \(arguments)")
+        #expect(outcome.status == 2)
+        #expect(outcome.errors.contains(hint))
+        #expect(outcome.errors.filter { $0 == "\n" }.count == 1)
+    }
+
+    @Test("A log can't be made in a directory that is missing", arguments: ["create", "append --create"])
+    func namesMissingParent(command: String) async throws {
+        let log = try TemporaryLog()
+        let outcome = try await Mlog.shell("$mlog \(command) \(log.path)/y < /dev/null")
+        #expect(outcome.status == 1)
+        #expect(outcome.errors.contains("its parent directory \(log.path) is missing"))
+    }
+
     @Test("An error stays one line, whatever is in a path")
     func errorsStayOneLine() async throws {
         let outcome = try await Mlog.run("info", "/nowhere/a\nb\u{1B}[31m")

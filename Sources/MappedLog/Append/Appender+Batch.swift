@@ -52,7 +52,7 @@ extension Appender {
                 position: slot.tail,
                 end: slot.tail + words[0].word.frameSize
             ),
-            last: Appended(sequence: slot.sequence + records - 1, position: last, end: last + lastWord.frameSize),
+            last: Appended(sequence: slot.sequence &+ records &- 1, position: last, end: last + lastWord.frameSize),
             count: words.count
         )
     }

@@ -8,6 +8,15 @@ extension Appender {
     @inline(never)
     func makeRoom(_ turn: inout Turn, _ room: UInt64) throws(LogError) {
         if let failure = writingFailure() { throw failure }
+        guard turn.slot.sequence < SegmentGeometry.sequenceLimit else {
+            throw LogError(
+                .outOfRange,
+                file: segments.log.medium.path,
+                expected: "a sequence of less than 2^63",
+                found: "\(turn.slot.sequence)",
+                advice: "go on in a new log"
+            )
+        }
         try enterSegment(&turn)
         if !geometry.fits(offset: turn.offset, size: room, isEnd: false) { try roll(&turn) }
     }

@@ -198,7 +198,8 @@ internal import _CMappedLog
         let generation = control.generation.load()
         let slot = control.slot(generation)
         var turn = Turn(generation: generation, slot: slot, offset: slot.tail &- (unsafe active.pointee.base))
-        let isHealthy = control.poison.load() | control.needsRecovery.load() == 0
+        let isHealthy =
+            control.poison.load() | control.needsRecovery.load() == 0 && slot.sequence < SegmentGeometry.sequenceLimit
         if isHealthy && turn.offset <= geometry.dataEnd
             && turn.offset &+ room &+ SegmentGeometry.frameHeaderSize <= geometry.dataEnd
         {

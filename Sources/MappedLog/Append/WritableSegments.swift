@@ -17,6 +17,8 @@ final class WritableSegments: Sendable {
         if let segment = open.withLock({ $0[base] }) { return segment }
         guard let file = try log.medium.openSegment(base, writable: true) else { return nil }
         let segment = try Segment(file, base: base, of: log.identity, writable: true)
+        // A copy may have holes where the original had none: a store into one would be SIGBUS on a full disk.
+        try file.allocate(log.geometry.segmentSize)
         guard segment.header.mayWrite else { throw log.mustNotWrite(base) }
         return open.withLock { open in
             if let other = open[base] { return other }

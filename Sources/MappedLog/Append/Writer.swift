@@ -22,6 +22,9 @@ final class Writer: Sendable {
     /// Opens for writing (`spec/protocol.md`, "Who is a writer").
     init(_ place: LogPlace, _ options: OpenOptions) throws(LogError) {
         let system = try SystemIdentity.current()
+        // Who wrote with the default instead could break a promise.
+        let settings = try place.medium.readSettings()
+        if let fault = settings.fault { throw fault }
         try place.medium.makeDirectories()
         let lock = try Self.lockGate(place, options.recoveryTimeout)
         defer { lock.unlockGate() }
@@ -40,7 +43,6 @@ final class Writer: Sendable {
             try control.checkReady(path: place.medium.path)
             recovery = nil
         }
-        let settings = try place.medium.readSettings()
         let durability = options.durability ?? settings.durability
         let segments = WritableSegments(place)
         let preparing = BackgroundThread()
@@ -61,8 +63,9 @@ final class Writer: Sendable {
             appender: appender,
             flusher: flusher,
             durability: durability,
+            lock: lock,
             thread: housekeeping,
-            retention: settings.retention.map { RetentionKeeper(place, $0) }
+            keeper: OldSegmentKeeper(place, settings)
         )
         preparer = Preparer(
             control: control,

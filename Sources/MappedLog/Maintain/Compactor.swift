@@ -27,7 +27,7 @@ public enum Compactor {
         let place = try LogPlace(at: path)
         let lock = try lock(place)
         defer { withExtendedLifetime(lock) {} }
-        return try run(place, options, durable: nil, progress)
+        return try run(place, options, progress)
     }
 
     /// Compacts; only with the lock, or where nobody else can be at it.
@@ -36,20 +36,20 @@ public enum Compactor {
     ///   - place: The log.
     ///   - options: How, and what is left alone.
     ///   - durable: What is known durable, by who has made it so; nil: what the log says.
-    ///   - progress: Called once for each block.
+    ///   - progress: Called once for each block; what it throws ends the work, with nothing left half done.
     /// - Throws: As `compact(at:options:progress:)`.
     /// - Returns: What was done.
     static func run(
         _ place: LogPlace,
         _ options: CompactionOptions,
-        durable: UInt64?,
-        _ progress: ((CompactionProgress) -> Void)?
+        durable: UInt64? = nil,
+        _ progress: FormChange.Progress?
     ) throws(LogError) -> CompactionReport {
         let start = ContinuousClock.now
         var report = CompactionReport()
         report.isDryRun = options.isDryRun
         if !options.isDryRun { report.removedLeftovers = try place.medium.removeUnfinishedCompactions() }
-        let candidates = try Candidates(place, options, durable: durable).find()
+        let candidates = try Candidates(place: place, options: options, durable: durable).find()
         if options.isDryRun {
             report.segments = candidates.map { base in
                 CompactionReport.Segment(
@@ -133,7 +133,7 @@ public enum Compactor {
         _ base: UInt64,
         of place: LogPlace,
         _ options: CompactionOptions,
-        _ advance: (UInt64) -> Void
+        _ advance: FormChange.Advance
     ) throws(LogError) -> CompactionReport.Segment? {
         // Retention may have been faster.
         guard let source = try place.medium.openSegment(base, writable: false) else { return nil }
@@ -163,7 +163,7 @@ public enum Compactor {
     private static func restore(
         _ base: UInt64,
         of place: LogPlace,
-        _ advance: (UInt64) -> Void
+        _ advance: FormChange.Advance
     ) throws(LogError) -> CompactionReport.Segment? {
         guard let file = try place.medium.openCompacted(base) else { return nil }
         let source = try CompactedFile(file, base: base, of: place.identity)
@@ -171,7 +171,7 @@ public enum Compactor {
             try target.allocate(source.segmentSize)
             try unsafe source.forEachBlock { offset, bytes throws(LogError) in
                 try unsafe target.write(bytes, at: offset)
-                advance(offset + UInt64(bytes.count))
+                try advance(offset + UInt64(bytes.count))
             }
         } check: { file throws(LogError) in
             _ = try SegmentHeader(reading: file, base: base, of: place.identity)
@@ -204,13 +204,7 @@ public enum Compactor {
     private struct Candidates {
         let place: LogPlace
         let options: CompactionOptions
-        private let durable: UInt64?
-
-        init(_ place: LogPlace, _ options: CompactionOptions, durable: UInt64?) {
-            self.place = place
-            self.options = options
-            self.durable = durable
-        }
+        let durable: UInt64?
 
         /// Sealed segments before known durable that are raw; where both forms are there, it settles which one stays.
         func find() throws(LogError) -> [UInt64] {

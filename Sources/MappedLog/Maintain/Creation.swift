@@ -124,6 +124,14 @@ extension LogOptions {
         }
         try durability.check()
         try retention?.check()
+        if let compactAfter, !(.zero ..< .seconds(1 << 62)).contains(compactAfter) {
+            throw LogError(
+                .invalidOptions,
+                expected: "compaction after 0 seconds or more",
+                found: "\(compactAfter)",
+                advice: "choose another age"
+            )
+        }
     }
 }
 

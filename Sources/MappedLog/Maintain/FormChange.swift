@@ -5,7 +5,9 @@ internal import Synchronization
 final class FormChange: Sendable {
     /// Changes one segment, and calls `advance` with how many bytes of it are done; nil: it was gone.
     typealias Change =
-        @Sendable (_ base: UInt64, _ advance: (UInt64) -> Void) throws(LogError) -> CompactionReport.Segment?
+        @Sendable (_ base: UInt64, _ advance: Advance) throws(LogError) -> CompactionReport.Segment?
+    typealias Advance = (UInt64) throws(LogError) -> Void
+    typealias Progress = (CompactionProgress) throws(LogError) -> Void
 
     private let change: Change
     private let bases: [UInt64]
@@ -28,10 +30,10 @@ final class FormChange: Sendable {
         segmentSize = place.geometry.segmentSize
     }
 
-    /// - Parameter progress: Called on this thread.
+    /// - Parameter progress: Called on this thread; what it throws ends the run.
     /// - Throws: The first failure, once the segments that were under way are done. No other is begun behind it.
     /// - Returns: What was done, by base position.
-    func run(_ progress: ((CompactionProgress) -> Void)?) throws(LogError) -> [CompactionReport.Segment] {
+    func run(_ progress: Progress?) throws(LogError) -> [CompactionReport.Segment] {
         let total = UInt64(bases.count) * segmentSize
         state.withLock { $0.progress.bytesTotal = total }
         let helpers = (0..<jobs - 1).map { _ in BackgroundThread() }
@@ -48,29 +50,27 @@ final class FormChange: Sendable {
             }
         }
         if failure == nil { work(progress) }
-        if let progress {
-            // Its own part is done; the others go on.
-            while failure == nil, state.withLock({ $0.failure == nil && $0.finished < bases.count }) {
-                usleep(50_000)
-                progress(state.withLock { $0.progress })
-            }
+        // Its own part is done; the others go on.
+        while let progress, failure == nil, state.withLock({ $0.failure == nil && $0.finished < bases.count }) {
+            usleep(50_000)
+            do throws(LogError) { try progress(state.withLock { $0.progress }) } catch { failure = error }
         }
         for helper in helpers { helper.end() }
         if let failure = failure ?? state.withLock({ $0.failure }) { throw failure }
         return state.withLock { $0.done.sorted { $0.base < $1.base } }
     }
 
-    private func work(_ progress: ((CompactionProgress) -> Void)?) {
+    private func work(_ progress: Progress?) {
         while let base = takeNext() {
             var before: UInt64 = 0
             do throws(LogError) {
-                let segment = try change(base) { done in
+                let segment = try change(base) { done throws(LogError) in
                     let now = state.withLock { state in
                         state.progress.bytesDone += done - before
                         return state.progress
                     }
                     before = done
-                    progress?(now)
+                    try progress?(now)
                 }
                 state.withLock { state in
                     state.finished += 1

@@ -10,12 +10,14 @@ final class Housekeeper: Sendable {
     private let appender: Appender
     private let flusher: Flusher
     private let durability: Durability
+    private let lock: WriterLock
     private let thread: BackgroundThread
-    private let retention: RetentionKeeper?
+    private let keeper: OldSegmentKeeper?
     private let state = Mutex(State())
 
     private struct State {
-        var idleTail: UInt64?
+        /// Where the tail has stood, and since when.
+        var idle: (tail: UInt64, since: ContinuousClock.Instant)?
         /// Of the segment that held the durable watermark at the last look.
         var durableBase: UInt64?
         var hasEnded = false
@@ -30,20 +32,22 @@ final class Housekeeper: Sendable {
         appender: Appender,
         flusher: Flusher,
         durability: Durability,
+        lock: WriterLock,
         thread: BackgroundThread,
-        retention: RetentionKeeper?
+        keeper: OldSegmentKeeper?
     ) {
         self.control = control
         self.segments = segments
         self.appender = appender
         self.flusher = flusher
         self.durability = durability
+        self.lock = lock
         self.thread = thread
-        self.retention = retention
+        self.keeper = keeper
     }
 
     func start() throws(LogError) {
-        do throws(LogError) { try retention?.start() } catch {
+        do throws(LogError) { try keeper?.start() } catch {
             // The log is as good without; whoever opens it next tries again.
         }
         try thread.start { [self] in work() }
@@ -51,7 +55,7 @@ final class Housekeeper: Sendable {
 
     /// Ends the thread, and answers what still waits for a flush.
     func end() {
-        retention?.end()
+        keeper?.end()
         thread.end()
         state.withLock { $0.hasEnded = true }
         answerSyncs()
@@ -74,6 +78,11 @@ final class Housekeeper: Sendable {
     private func work() -> Duration {
         answerSyncs()
         guard appender.writingFailure() == nil else { return Self.idlePause }
+        if !lock.isCurrent() {
+            // Another writer would find another lock by now, and append over this one's records.
+            control.poison.store(UInt32(bitPattern: Errno.staleNFSFileHandle.rawValue))
+            return Self.idlePause
+        }
         let tail = control.currentSlot().tail
         try? flusher.flushSealed()
         letGo()
@@ -93,7 +102,7 @@ final class Housekeeper: Sendable {
         }
         guard hasMoved else { return }
         segments.drop(before: base)
-        retention?.ring()
+        keeper?.ring()
     }
 
     /// Nothing to do until the next append.
@@ -105,11 +114,12 @@ final class Housekeeper: Sendable {
             appender.askForBell()
             if control.currentSlot().tail != tail { return interval }
         }
-        let wasIdle = state.withLock { state in
-            defer { state.idleTail = tail }
-            return state.idleTail == tail
+        let isIdle = state.withLock { state in
+            if let idle = state.idle, idle.tail == tail { return .now - idle.since >= Self.idlePause }
+            state.idle = (tail, .now)
+            return false
         }
-        if wasIdle { _ = try? mark() }
+        if isIdle { _ = try? mark() }
         return Self.idlePause
     }
 

@@ -17,6 +17,8 @@ struct LogCheck {
 
         let base: UInt64
         let file: FilePath
+        /// Nil: no file of this name is there.
+        var form: SegmentName?
         var state: State
         /// What the segments before it say of its activation line; nil: they are damaged, or it is the first.
         var expected: ExpectedActivation?
@@ -26,12 +28,19 @@ struct LogCheck {
         }
     }
 
+    /// A file that is no part of the log.
+    struct Stray {
+        let name: SegmentName
+        let expected: String
+        let found: String
+    }
+
     let place: LogPlace
     /// Of a log with writers: where its tail was when the run began.
     let live: mlog_append_slot?
     var rows: [Row] = []
-    /// Files whose name is no base position.
-    var misnamed: [SegmentName] = []
+    /// Files that have the name of a segment and are no part of the log.
+    var strays: [Stray] = []
     /// Known durable; of a live log its tail, for all before it must be there.
     var durable: UInt64 = 0
     var bytes: UInt64 = 0
@@ -53,13 +62,20 @@ struct LogCheck {
         var names: [UInt64: SegmentName] = [:]
         for name in try place.medium.listSegments() {
             if !place.geometry.isBase(name.base) {
-                misnamed.append(name)
+                strays.append(
+                    Stray(
+                        name: name,
+                        expected: "a name that is a base position, a multiple of \(place.geometry.segmentSize)",
+                        found: "another"
+                    )
+                )
             } else if names[name.base] == nil {
                 // The form that counts comes first.
                 names[name.base] = name
             }
         }
-        guard let first = names.keys.min(), let last = names.keys.max() else { return }
+        removeStraysBefore(&names)
+        guard let first = names.keys.min(), var last = names.keys.max() else { return }
         let size = place.geometry.segmentSize
         let total = UInt64(names.count) * size
         var expected: ExpectedActivation?
@@ -78,14 +94,59 @@ struct LogCheck {
                 let left = try place.medium.listSegments().map(\.base).min() ?? base
                 if left > base { (rows, expected) = ([], nil) }
             }
-            // Each missing segment is a finding of its own; but a stray name far out doesn't make millions.
-            let isRow = rows.count < names.count + 4096
-            base = isRow ? base + size : names.keys.filter { $0 > base }.min() ?? last + size
+            base += size
+            // Each missing segment is a finding of its own, where the log goes on behind it.
+            guard base <= last, names[base] == nil else { continue }
+            let stated = max(rows.compactMap { $0.check?.statedDurable }.max() ?? 0, live?.tail ?? 0)
+            var reached = names.filter { isReached($0.key, $0.value, from: base, stated: stated) }.keys.max() ?? 0
+            // Prepared segments follow the last that holds data.
+            while reached > 0, names[reached + size] != nil { reached += size }
+            for (key, name) in names.sorted(by: { $0.key < $1.key }) where key > max(base, reached) {
+                strays.append(
+                    Stray(
+                        name: name,
+                        expected: "a segment that goes on where the log ends, before position \(base)",
+                        found: "one behind a hole"
+                    )
+                )
+                names[key] = nil
+            }
+            last = names.keys.max() ?? first
         }
         progress(total, total)
         durable = rows.compactMap { $0.check?.statedDurable }.max() ?? 0
         durable = max(durable, first + SegmentGeometry.dataStart, live?.tail ?? 0)
         appendMissingLast()
+    }
+
+    // MARK: Strays
+
+    /// The most segments that are taken for missing between two that are there.
+    private static let longestHole: UInt64 = 4096
+
+    /// Files before the log's first segment that say themselves that they are something else.
+    private mutating func removeStraysBefore(_ names: inout [UInt64: SegmentName]) {
+        let size = place.geometry.segmentSize
+        while names.count > 1, let first = names.keys.min(), case .raw? = names[first], names[first + size] == nil,
+            let other = place.otherSegment(first)
+        {
+            strays.append(
+                Stray(
+                    name: .raw(first),
+                    expected: "a header with base position \(first) of log \(place.id)",
+                    found: other
+                )
+            )
+            names[first] = nil
+        }
+    }
+
+    /// Whether the log reaches a segment behind a hole: what holds data of this log says so, or what is known durable.
+    private func isReached(_ base: UInt64, _ name: SegmentName, from hole: UInt64, stated: UInt64) -> Bool {
+        guard base > hole, (base - hole) / place.geometry.segmentSize <= Self.longestHole else { return false }
+        if stated >= base + SegmentGeometry.dataStart { return true }
+        guard case .raw = name else { return true }
+        return place.isActivated(base)
     }
 
     /// A durable segment may be missing at the end of the row too.
@@ -118,6 +179,7 @@ struct LogCheck {
             return Row(
                 base: base,
                 file: place.medium.path.appending(file),
+                form: name,
                 state: .unsupported(
                     LogError(
                         .unsupportedSegment,
@@ -129,13 +191,23 @@ struct LogCheck {
                 )
             )
         }
-        guard name != nil, let found = try place.medium.openForReading(base) else {
+        let opened: SegmentFile?
+        do throws(LogError) {
+            opened = name == nil ? nil : try place.medium.openForReading(base)
+        } catch  where error.code == .damaged || error.errno == .tooManySymbolicLinkLevels {
+            // A symbolic link, a directory, a pipe: no file that could be a segment.
+            let path = name.map(place.medium.path) ?? place.medium.segmentPath(base)
+            return Row(base: base, file: path, form: name, state: .gone(error, hasData: true))
+        }
+        guard let found = opened else {
             let path = place.medium.segmentPath(base)
             return Row(base: base, file: path, state: .gone(place.missing(base, durable: nil), hasData: true))
         }
         let file = found.file
         let isCompacted = if case .compacted = found { true } else { false }
-        func row(_ state: Row.State) -> Row { Row(base: base, file: file.path, state: state) }
+        func row(_ state: Row.State) -> Row {
+            Row(base: base, file: file.path, form: isCompacted ? .compacted(base) : .raw(base), state: state)
+        }
         var fault: LogError?
         let scanner: SegmentScanner
         do throws(LogError) {

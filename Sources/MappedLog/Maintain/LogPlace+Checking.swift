@@ -18,10 +18,14 @@ extension LogPlace {
                 advice: "check the path, or make a log with `mlog create`"
             )
         }
-        do throws(LogError) { return (try LogPlace(reading: path), nil) } catch  where error.code == .damaged {
+        do throws(LogError) {
+            let place = try LogPlace(reading: path)
+            if let (found, fault) = try place.believingHeaders() { return (found, fault) }
+            return (place, try place.medium.readSettings().fault)
+        } catch  where error.code == .damaged {
             let medium = FileMedium(path: path, permissions: LogOptions().permissions)
             for name in try medium.listSegments() {
-                guard let found = try medium.openForReading(name.base),
+                guard let found = (try? medium.openForReading(name.base)).flatMap({ $0 }),
                     let header = try? found.header(base: name.base, of: nil)
                 else { continue }
                 let mode = (try? SystemCall.status(found.file.descriptor).st_mode) ?? 0o600
@@ -30,6 +34,35 @@ extension LogPlace {
             }
             throw error
         }
+    }
+
+    /// The log with the segment size of its headers, where all that are right agree on another than `options.json`.
+    private func believingHeaders() throws(LogError) -> (LogPlace, LogError)? {
+        var size: UInt64?
+        for name in try medium.listSegments() {
+            guard let file = (try? medium.openForReading(name.base)).flatMap({ $0 }),
+                let header = try? file.header(base: name.base, of: nil), header.logID == id
+            else { continue }
+            if header.geometry == geometry || size.map({ $0 != header.geometry.segmentSize }) ?? false { return nil }
+            size = header.geometry.segmentSize
+        }
+        guard let size else { return nil }
+        let fault = LogError(
+            .damaged,
+            file: medium.path.appending("options.json"),
+            expected: "segments of \(size) bytes, as their headers say",
+            found: "\(geometry.segmentSize)",
+            advice: "restore the file from a copy, or run `mlog repair`"
+        )
+        return (LogPlace(medium: medium, id: id, geometry: SegmentGeometry(segmentSize: size)), fault)
+    }
+
+    /// Where the last writer left the log at a clean close, if that is noted.
+    var cleanClose: mlog_append_slot? {
+        guard let file = try? medium.openControl(writable: false),
+            let control = try? ControlBlock(file, writable: false), control.namesItself(id)
+        else { return nil }
+        return control.cleanClose?.slot
     }
 
     /// The slot of a log with writers; and of one without, where the last of them left it, if that is known.

@@ -24,7 +24,9 @@ struct LogPlace: Sendable {
     }
 
     /// Finds the log at a path on any file system: for those who map nothing.
-    init(reading path: FilePath) throws(LogError) {
+    init(reading given: FilePath) throws(LogError) {
+        // A program may change its working directory while the log is open.
+        let path = given.isAbsolute ? given : SystemCall.workingDirectory.pushing(given)
         let settings = try LogSettings(contentsOf: path.appending("options.json"))
         guard let id = LogID(settings.id), id.description == settings.id else {
             throw LogError(
@@ -36,7 +38,7 @@ struct LogPlace: Sendable {
             )
         }
         self.init(
-            medium: FileMedium(path: path, permissions: settings.permissions),
+            medium: FileMedium(path: path, permissions: settings.permissions, identity: try .init(path)),
             id: id,
             geometry: SegmentGeometry(segmentSize: settings.segmentSize)
         )

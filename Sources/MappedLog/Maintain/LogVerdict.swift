@@ -13,6 +13,8 @@ struct LogVerdict {
     private(set) var report = VerifyReport()
     /// Rows whose segment has to be made anew, or its file copied with a right header.
     private(set) var badFiles: [Int] = []
+    /// Those of them in whose place one is needed.
+    private(set) var neededFiles: Set<Int> = []
     /// Rows whose activation line counts and is not right.
     private(set) var badLines: [Int] = []
     private(set) var badGaps: [GapPlace] = []
@@ -28,8 +30,8 @@ struct LogVerdict {
         report.segments = check.rows.count { if case .gone = $0.state { false } else { true } }
         report.bytes = check.bytes
         report.durablePosition = check.durable
-        for name in check.misnamed {
-            add(.header, check.place.medium.path(of: name), expected: "a name that is a base position", found: "none")
+        for stray in check.strays {
+            add(.header, check.place.medium.path(of: stray.name), expected: stray.expected, found: stray.found)
         }
         if check.rows.isEmpty {
             add(.missingSegment, check.place.medium.path, expected: "at least one segment", found: "none")
@@ -52,9 +54,15 @@ struct LogVerdict {
         case .unsupported(let error):
             add(error, row)
         case .gone(let error, let hasData):
-            // A segment that never held data, and that nothing stands behind, is prepared anew.
-            let isNeeded = hasData || end == nil && (index + 1 < check.rows.count || check.durable > row.base)
+            // One behind the end of the log is prepared anew.
+            let isNeeded = end == nil && isNeeded(index, hasData: hasData)
+            if !isNeeded, end == nil, index > 0, check.rows[index - 1].check?.endFrame != nil {
+                end = (index - 1, row.base + SegmentGeometry.dataStart)
+                report.endPosition = row.base + SegmentGeometry.dataStart
+                report.nextSequence = row.expected?.baseSequence
+            }
             badFiles.append(index)
+            if isNeeded { neededFiles.insert(index) }
             add(
                 Damage.Kind(error.code),
                 row.file,
@@ -72,6 +80,30 @@ struct LogVerdict {
             if end == nil { judgeLine(index, segment) }
             if end == nil { try judgeFrames(index, segment) }
         }
+    }
+
+    /// Whether the log held something in a segment of which nothing can be read.
+    private func isNeeded(_ index: Int, hasData: Bool) -> Bool {
+        let row = check.rows[index]
+        if check.durable >= row.base + SegmentGeometry.dataStart { return true }
+        let isBefore = check.rows[(index + 1)...].contains { later in
+            guard let segment = later.check else { return false }
+            return segment.activation != nil || segment.records > 0
+        }
+        if isBefore { return true }
+        let isActive = index == 0 || check.rows[index - 1].check?.endFrame != nil
+        return hasData && isActive && row.form != nil && check.place.otherSegment(row.base) == nil
+    }
+
+    /// The next sequence at the start of a row, as far as anything before it says; nil: nothing does.
+    func lastKnownSequence(before index: Int) -> UInt64? {
+        for row in check.rows[..<index].reversed() {
+            if let sequence = row.check?.runs.last(where: { $0.sequenceBehind != nil })?.sequenceBehind {
+                return sequence
+            }
+            if let sequence = row.expected?.baseSequence ?? row.check?.activation?.baseSequence { return sequence }
+        }
+        return nil
     }
 
     private func whole(_ row: LogCheck.Row) -> Range<UInt64> {

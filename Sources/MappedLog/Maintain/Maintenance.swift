@@ -86,6 +86,16 @@ public enum Maintenance {
         var report = try mend(place, optionsFault)
         report.unmended = try verify(at: path).findings
         report.mended.removeAll { report.unmended.contains($0) }
+        if let left = report.unmended.first(where: { $0.kind != .namedTailer && $0.kind != .unsupported }) {
+            throw LogError(
+                .damaged,
+                file: FilePath(left.file),
+                position: left.position.map { Position(rawValue: $0) },
+                expected: left.expected,
+                found: left.found,
+                advice: "repair could not mend this; restore the log from a copy, and see lost+found"
+            )
+        }
         return report
     }
 
@@ -148,6 +158,10 @@ extension LogVerdict {
     /// The report, with what is wrong with `options.json`.
     fileprivate func report(_ optionsFault: LogError?) -> VerifyReport {
         var report = report
+        // As whoever closed it noted, if that is still its end.
+        if !report.isLive, let closed = check.place.cleanClose, closed.tail == report.endPosition {
+            report.durablePosition = max(report.durablePosition, closed.tail)
+        }
         if let optionsFault {
             report.findings.insert(
                 Damage(

@@ -26,7 +26,9 @@ struct Repair {
         guard isMendable || verdict.report.notes.contains(where: { $0.kind == .sealLine }) else { return }
         report.mended += verdict.report.findings
         try willWrite()
-        for name in verdict.check.misnamed { report.kept.append(try log.medium.setAsideSegment(name).string) }
+        for stray in verdict.check.strays {
+            report.kept.append(try log.medium.setAsideSegment(stray.name).string)
+        }
         if !verdict.badFiles.isEmpty {
             for (range, sequence) in try SegmentReplacement(verdict).run(&report) {
                 try moveTailers(out: range, sequence: sequence)
@@ -56,7 +58,12 @@ struct Repair {
             report.kept.append(try log.medium.setAside(file, 0..<file.byteCount, position: 0).string)
         }
         var options = LogOptions(segmentSize: log.geometry.segmentSize)
-        if let medium = log.medium as? FileMedium { options.permissions = medium.permissions }
+        if let known = try? LogSettings(contentsOf: path) {
+            (options.permissions, options.durability) = (known.permissions, known.durability)
+            (options.retention, options.compactAfter) = (known.retention, known.compactAfter)
+        } else if let medium = log.medium as? FileMedium {
+            options.permissions = medium.permissions
+        }
         try log.medium.publishSettings(LogSettings(id: log.id, options: options))
         report.mended.append(
             Damage(
@@ -125,7 +132,8 @@ struct Repair {
         guard let segment = row.check else { return }
         let gap = segment.gaps[place.gap]
         let counted = segment.runs[...place.gap].reduce(0) { $0 + $1.records }
-        let first = segment.runs[place.gap].sequenceBehind ?? (row.expected?.baseSequence ?? 0) &+ counted
+        let before = row.expected?.baseSequence ?? verdict.lastKnownSequence(before: place.row)
+        let first = segment.runs[place.gap].sequenceBehind ?? (before ?? 0) &+ counted
         let known = verdict.sequences(of: gap, place.gap, in: place.row)?.upperBound
         let next = max(known ?? first, first)
         let scanner = try writable(row)
@@ -166,7 +174,7 @@ struct Repair {
             report.skippedRanges.append(row.base + gap.start..<row.base + end)
         }
         try scanner.file.flushData()
-        report.skippedRecords += next - first
+        report.skippedRecords &+= next - first
         if known == nil || gap.isGuess { report.unprovedSequences.append(row.base + gap.start) }
         try moveTailers(out: row.base + gap.start..<row.base + end, sequence: first)
     }
@@ -229,7 +237,8 @@ struct Repair {
                 try log.medium.setAside(scanner.file, range, position: row.base + range.lowerBound).string
             )
         }
-        let line = ActivationLine(baseSequence: sequence ?? 0, largestTimestampBefore: largest)
+        let known = sequence ?? verdict.lastKnownSequence(before: index)
+        let line = ActivationLine(baseSequence: known ?? 0, largestTimestampBefore: largest)
         try scanner.file.write(line.encoded(for: segment.header), at: range.lowerBound)
         try scanner.file.flushData()
     }

@@ -50,8 +50,7 @@ public struct Retention: Sendable, Hashable, Codable {
     public func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: CodingKeys.self)
         try container.encodeIfPresent(bytes, forKey: .bytes)
-        let seconds = age.map { $0.components.seconds + ($0.components.attoseconds > 0 ? 1 : 0) }
-        try container.encodeIfPresent(seconds, forKey: .ageSeconds)
+        try container.encodeIfPresent(age?.secondsRoundedUp, forKey: .ageSeconds)
         try container.encodeIfPresent(segments, forKey: .segments)
     }
 

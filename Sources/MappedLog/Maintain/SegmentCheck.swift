@@ -142,7 +142,7 @@ struct SegmentCheck: Sendable {
             let candidates = [anchors[number], fromBehind(behind, runs[number])]
             let fitting = candidates.compactMap { $0 }.first { candidate in
                 guard let before, let end = gap.end else { return true }
-                return candidate >= before && (candidate - before) * SegmentGeometry.frameHeaderSize <= end - gap.start
+                return candidate >= before && candidate - before <= (end - gap.start) / SegmentGeometry.frameHeaderSize
             }
             if let fitting {
                 runs[number].sequence = fitting

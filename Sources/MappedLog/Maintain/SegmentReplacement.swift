@@ -15,24 +15,29 @@ struct SegmentReplacement {
         var lost: [(range: Range<UInt64>, sequence: UInt64)] = []
         // Of the first record behind the row just replaced.
         var sequence: UInt64?
-        var last: Int?
-        for index in verdict.badFiles {
+        // Behind the end of the log, what stands behind a hole goes too.
+        var isBehindHole = false
+        for index in verdict.check.rows.indices {
             let row = verdict.check.rows[index]
+            if isBehindHole, let form = row.form {
+                if case .unsupported = row.state { continue }
+                report.kept.append(try log.medium.setAsideSegment(form).string)
+                continue
+            }
+            guard verdict.badFiles.contains(index) else { continue }
             switch row.state {
             case .unsupported: continue
             case .frames(let segment, _): try rewriteHeader(row, segment, &report)
-            case .gone(let error, let hasData):
-                if error.code != .missingSegment {
-                    let isRaw = row.file == log.medium.segmentPath(row.base)
-                    let form: SegmentName = isRaw ? .raw(row.base) : .compacted(row.base)
+            case .gone(let error, _):
+                if error.code != .missingSegment, let form = row.form {
                     report.kept.append(try log.medium.setAsideSegment(form).string)
                 }
-                let isNeeded = hasData || index + 1 < verdict.check.rows.count || verdict.check.durable > row.base
-                guard isNeeded else { continue }
-                let before = last == index - 1 ? sequence : nil
-                let gone = try makeLost(index, before: before, &report)
+                guard verdict.neededFiles.contains(index) else {
+                    isBehindHole = true
+                    continue
+                }
+                let gone = try makeLost(index, before: sequence, &report)
                 sequence = gone.upperBound
-                last = index
                 lost.append((report.skippedRanges[report.skippedRanges.count - 1], gone.lowerBound))
             }
         }
@@ -75,7 +80,7 @@ struct SegmentReplacement {
         let geometry = log.geometry
         let known = verdict.sequence(behind: index)
         let row = verdict.check.rows[index]
-        let first = row.expected?.baseSequence ?? before ?? sequenceBefore(index) ?? known ?? 0
+        let first = row.expected?.baseSequence ?? sequenceBefore(index, replaced: before) ?? known ?? 0
         let next = max(known ?? first, first)
         let header = SegmentHeader(logID: log.id, geometry: geometry, base: base, salt: .random(in: .min ... .max))
         let line = ActivationLine(
@@ -102,14 +107,15 @@ struct SegmentReplacement {
             try target.write(entry.encoded(for: header), at: geometry.entryOffset(block: 0))
         }
         report.skippedRanges.append(base + start..<base + end)
-        report.skippedRecords += next - first
+        report.skippedRecords &+= next - first
         if known == nil { report.unprovedSequences.append(base + start) }
         return first..<next
     }
 
-    /// The sequence behind the row before, where its `end` is gone but all runs are known.
-    private func sequenceBefore(_ index: Int) -> UInt64? {
+    /// The last sequence that is known before a row, of what is there or of what was just put there.
+    private func sequenceBefore(_ index: Int, replaced: UInt64?) -> UInt64? {
         if index == 0 { return verdict.check.rows[0].base == 0 ? 0 : nil }
-        return verdict.check.rows[index - 1].check?.runs.last?.sequenceBehind
+        guard let known = verdict.lastKnownSequence(before: index) else { return replaced }
+        return max(known, replaced ?? 0)
     }
 }

@@ -15,6 +15,8 @@ enum FrameFinding: Sendable {
         let frame = Frame(offset: offset, word: word, lag: raw.lag, timestamp: raw.timestamp)
         if raw.crc != crc {
             self = .bad("CRC \(raw.crc.hexadecimal(digits: 8)), its bytes have \(crc.hexadecimal(digits: 8))")
+        } else if word.kind == .lost && raw.timestamp < 0 {
+            self = .bad("a lost frame whose next sequence is beyond 2^63")
         } else if let part = word.unsupportedPart {
             self = .unsupported(frame, part)
         } else {

@@ -61,9 +61,9 @@ internal import _CMappedLog
 
     /// - Parameters:
     ///   - target: An empty file.
-    ///   - progress: Told how many bytes of the segment were compressed.
+    ///   - progress: Told how many bytes of the segment were compressed; what it throws ends the work.
     /// - Throws: `diskFull`, `io`; `truncatedSegment` where the segment became shorter.
-    func write(to target: OpenFile, progress: (UInt64) -> Void) throws(LogError) {
+    func write(to target: OpenFile, progress: (UInt64) throws(LogError) -> Void) throws(LogError) {
         let size = header.geometry.segmentSize
         var at = UInt64(MLOG_COMPACTED_HEADER_BYTES)
         var frame = Checksum()
@@ -107,7 +107,7 @@ internal import _CMappedLog
             try unsafe target.write(block, at: at)
             at += UInt64(block.count)
             offset += UInt64(count)
-            progress(offset)
+            try progress(offset)
         }
         let end = try checked(
             unsafe LZ4F_compressEnd(context, output.baseAddress!, output.count, nil),

@@ -8,6 +8,8 @@ struct SegmentGeometry: Hashable, Sendable {
     static let dataStart = UInt64(MLOG_HEADER_PAGE_BYTES)
     static let frameHeaderSize = UInt64(MLOG_FRAME_HEADER_BYTES)
     static let blockSize = UInt64(MLOG_BLOCK_BYTES)
+    /// Sequences are less than this, so that no arithmetic on them wraps.
+    static let sequenceLimit = UInt64(1) << 63
     static let sizes: ClosedRange<UInt64> = (64 << 10)...(4 << 30)
 
     static func isValidSize(_ size: UInt64) -> Bool {

@@ -13,7 +13,9 @@ struct ActivationLine: Hashable, Sendable {
 
     /// Nil: the line is absent or bad.
     init?(_ raw: mlog_activation, header: SegmentHeader) {
-        guard raw.tag == MLOG_ACTIVATION_TAG, raw.crc == Self.checksum(raw, header) else { return nil }
+        guard raw.tag == MLOG_ACTIVATION_TAG, raw.crc == Self.checksum(raw, header),
+            raw.base_sequence < SegmentGeometry.sequenceLimit
+        else { return nil }
         baseSequence = raw.base_sequence
         largestTimestampBefore = raw.largest_timestamp_before
     }
@@ -102,6 +104,7 @@ struct IndexEntry: Hashable, Sendable {
         let offset = UInt64(raw.offset)
         guard offset >= SegmentGeometry.dataStart, offset.isMultiple(of: 8),
             offset / SegmentGeometry.blockSize == block, offset < header.geometry.dataEnd,
+            raw.sequence < SegmentGeometry.sequenceLimit,
             raw.crc == Self.checksum(raw, header)
         else { return nil }
         self.offset = offset

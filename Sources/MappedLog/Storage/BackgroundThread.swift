@@ -8,7 +8,7 @@ internal import _CMappedLog
 /// `work` returns how long to pause. Ringing costs one system call only while the thread sleeps.
 @safe final class BackgroundThread: Sendable {
     private nonisolated(unsafe) let bell: UnsafeMutablePointer<UInt32>
-    private let isEnding = Atomic<Bool>(false)
+    private let mustEnd = Atomic<Bool>(false)
     private let handle = Mutex<pthread_t?>(nil)
 
     init() {
@@ -59,22 +59,25 @@ internal import _CMappedLog
         if unsafe SharedWord<UInt32>(bell).exchange(1) == 0 { _ = unsafe mlog_futex_wake_all(bell) }
     }
 
+    /// Whether someone waits for the thread to end; work that takes long asks now and then.
+    var isEnding: Bool { mustEnd.load(ordering: .acquiring) }
+
     /// Ends the thread after the work it is at, and waits for it.
     func end() {
         // A forked child has no such thread.
         if ForkGuard.isForkedChild { return }
         guard let thread = handle.withLock({ $0.take() }) else { return }
-        isEnding.store(true, ordering: .releasing)
+        mustEnd.store(true, ordering: .releasing)
         ring()
         // The last reference may go on the thread itself.
         if pthread_equal(thread, pthread_self()) != 0 { pthread_detach(thread) } else { pthread_join(thread, nil) }
     }
 
     private func loop(_ work: () -> Duration) {
-        while !isEnding.load(ordering: .acquiring) {
+        while !isEnding {
             unsafe SharedWord<UInt32>(bell).sequentiallyConsistentStore(0)
             let pause = work()
-            if isEnding.load(ordering: .acquiring) { return }
+            if isEnding { return }
             _ = unsafe mlog_futex_wait(bell, 0, pause.wholeNanoseconds)
         }
     }

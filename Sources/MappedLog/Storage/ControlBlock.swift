@@ -210,6 +210,15 @@ internal import _CMappedLog
     /// Why nothing may be written any more, or nil.
     func writingFailure(of path: FilePath) -> LogError? {
         let poison = poison.load()
+        if poison == UInt32(bitPattern: Errno.staleNFSFileHandle.rawValue) {
+            return LogError(
+                .moved,
+                file: path,
+                expected: "the live/ that was opened",
+                found: "another, or none",
+                advice: "close the log in all processes, then open it where it is now: it recovers"
+            )
+        }
         if poison != 0 {
             return LogError(
                 .poisoned,

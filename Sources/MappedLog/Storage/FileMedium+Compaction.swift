@@ -11,6 +11,7 @@ extension FileMedium {
         fill: (OpenFile) throws(LogError) -> Void,
         check: (OpenFile) throws(LogError) -> Void
     ) throws(LogError) {
+        try checkIdentity()
         let temporary = path.appending(
             Self.compactionPrefix + UInt64.random(in: .min ... .max).hexadecimal(digits: 16)
         )
@@ -30,6 +31,7 @@ extension FileMedium {
     }
 
     func remove(_ form: SegmentName) throws(LogError) {
+        try checkIdentity()
         do throws(Errno) { try SystemCall.unlink(path(of: form)) } catch {
             throw .system(error, "unlink(2)", file: path(of: form))
         }

@@ -6,6 +6,41 @@ internal import _CMappedLog
 struct FileMedium: Medium {
     let path: FilePath
     let permissions: FilePermissions
+    /// Which directory this is, whatever its path leads to by now; nil before creation.
+    var identity: Identity?
+
+    struct Identity: Hashable, Sendable {
+        let device: UInt64
+        let inode: UInt64
+
+        init(_ path: FilePath) throws(LogError) {
+            do throws(Errno) {
+                let status = try SystemCall.status(path)
+                (device, inode) = (UInt64(status.st_dev), UInt64(status.st_ino))
+            } catch {
+                throw .system(error, "stat(2)", file: path)
+            }
+        }
+    }
+
+    init(path: FilePath, permissions: FilePermissions, identity: Identity? = nil) {
+        self.path = path
+        self.permissions = permissions
+        self.identity = identity
+    }
+
+    /// Before a name is made, taken or relied on: at this path there may be another log by now.
+    func checkIdentity() throws(LogError) {
+        guard let identity, try Identity(path) != identity else { return }
+        throw LogError(
+            .moved,
+            file: path,
+            expected: "the directory that was opened",
+            found: "another one",
+            advice: "close the log and open it where it is now"
+        )
+    }
+
     var name: String { "file" }
 
     var liveDirectory: FilePath { path.appending("live") }
@@ -38,7 +73,8 @@ struct FileMedium: Medium {
     }
 
     func openSegment(_ base: UInt64, writable: Bool) throws(LogError) -> OpenFile? {
-        try openIfPresent(segmentPath(base), writable ? O_RDWR : O_RDONLY)
+        if writable { try checkIdentity() }
+        return try openIfPresent(segmentPath(base), writable ? O_RDWR : O_RDONLY)
     }
 
     func openCompacted(_ base: UInt64) throws(LogError) -> OpenFile? {
@@ -46,6 +82,7 @@ struct FileMedium: Medium {
     }
 
     func publishSegment(_ base: UInt64, header: [UInt8], byteCount: UInt64) throws(LogError) -> Bool {
+        try checkIdentity()
         let (file, temporary) = try makeUnpublished(byteCount: byteCount)
         defer { if let temporary { try? SystemCall.unlink(temporary) } }
         try file.write(header, at: 0)
@@ -85,6 +122,7 @@ struct FileMedium: Medium {
     }
 
     func flushDirectory() throws(LogError) {
+        try checkIdentity()
         try OpenFile(path, O_RDONLY | O_DIRECTORY).flush()
     }
 
@@ -129,6 +167,7 @@ struct FileMedium: Medium {
     // MARK: lost+found
 
     func setAsideSegment(_ form: SegmentName) throws(LogError) -> FilePath {
+        try checkIdentity()
         let source = path(of: form)
         for copy in 0... {
             let target = lostAndFound.appending(source.lastComponent!.string + (copy == 0 ? "" : ".\(copy)"))
@@ -230,11 +269,11 @@ struct FileMedium: Medium {
             return opened
         }
         let opened = try OpenFile(file, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
-        if opened.byteCount < byteCount {
-            try opened.changeMode(mode.rawValue)
-            try opened.allocate(byteCount)
-            try opened.flush()
-        }
+        let isNew = opened.byteCount < byteCount
+        if isNew { try opened.changeMode(mode.rawValue) }
+        // Of an old one too: a copy may have holes, and a store into one would be SIGBUS on a full disk.
+        try opened.allocate(byteCount)
+        if isNew { try opened.flush() }
         return opened
     }
 

@@ -10,6 +10,9 @@ struct LogSettings: Sendable {
     let permissions: FilePermissions
     let durability: Durability
     let retention: Retention?
+    let compactAfter: Duration?
+    /// What is wrong with a member that only writers need, and for which a reader takes the default.
+    let fault: LogError?
 
     /// The members of the JSON object; others are ignored, for versions to come.
     private struct Members: Codable {
@@ -19,6 +22,19 @@ struct LogSettings: Sendable {
         var permissions: String?
         var durability: String?
         var retention: Retention?
+        var compactAfterSeconds: Int64?
+        /// Those that are there, and are something else.
+        var isOtherType: Set<String> = []
+
+        enum CodingKeys: CodingKey {
+            case formatVersion
+            case id
+            case segmentSize
+            case permissions
+            case durability
+            case retention
+            case compactAfterSeconds
+        }
 
         init(_ settings: LogSettings) {
             let mode = String(settings.permissions.rawValue, radix: 8)
@@ -28,6 +44,7 @@ struct LogSettings: Sendable {
             permissions = String(repeating: "0", count: max(0, 4 - mode.count)) + mode
             durability = settings.durability.settingsText
             retention = settings.retention
+            compactAfterSeconds = settings.compactAfter.map(\.secondsRoundedUp)
         }
 
         /// A member of another type is as one that isn't there: which of them matter is decided later.
@@ -39,6 +56,13 @@ struct LogSettings: Sendable {
             permissions = try? container.decode(String.self, forKey: .permissions)
             durability = try? container.decode(String.self, forKey: .durability)
             retention = try? container.decode(Retention.self, forKey: .retention)
+            compactAfterSeconds = try? container.decode(Int64.self, forKey: .compactAfterSeconds)
+            if permissions == nil, container.contains(.permissions) { isOtherType.insert("permissions") }
+            if durability == nil, container.contains(.durability) { isOtherType.insert("durability") }
+            if retention == nil, container.contains(.retention) { isOtherType.insert("retention") }
+            if compactAfterSeconds == nil, container.contains(.compactAfterSeconds) {
+                isOtherType.insert("compactAfterSeconds")
+            }
         }
     }
 
@@ -48,10 +72,12 @@ struct LogSettings: Sendable {
         permissions = options.permissions
         durability = options.durability
         retention = options.retention
+        compactAfter = options.compactAfter
+        fault = nil
     }
 
     /// - Throws: `notALog` when the file isn't there, `damaged` when it isn't what it should be, `unsupportedVersion`.
-    ///   What a reader needs not, permissions, durability and retention, counts as the default where it is missing or invalid.
+    ///   What a reader needs not, permissions, durability, retention and compaction, counts as the default where it is missing or invalid.
     init(contentsOf path: FilePath) throws(LogError) {
         let text = try Self.read(path)
         func damage(_ expected: String, _ found: String) -> LogError {
@@ -95,9 +121,23 @@ struct LogSettings: Sendable {
         self.segmentSize = segmentSize
         let mode = members.permissions.flatMap { mode_t($0, radix: 8) }
         permissions = mode.map { FilePermissions(rawValue: $0 & 0o666) } ?? defaults.permissions
-        durability = members.durability.flatMap { Durability(settingsText: $0) } ?? defaults.durability
-        // What can't be understood removes nothing.
+        let chosen = members.durability.flatMap { Durability(settingsText: $0) }
+        durability = chosen ?? defaults.durability
         retention = members.retention.flatMap { (try? $0.check()) == nil ? nil : $0 }
+        compactAfter = members.compactAfterSeconds.flatMap { $0 < 0 ? nil : .seconds($0) }
+        if chosen == nil, members.durability != nil || members.isOtherType.contains("durability") {
+            fault = damage("a durability such as always, 10ms or 1MiB", members.durability ?? "no string")
+        } else if mode == nil, members.permissions != nil || members.isOtherType.contains("permissions") {
+            fault = damage("permissions such as 0600", members.permissions ?? "no string")
+        } else if retention == nil, members.retention != nil || members.isOtherType.contains("retention") {
+            fault = damage("a retention of bytes, ageSeconds or segments, each above 0", "another")
+        } else if compactAfter == nil,
+            members.compactAfterSeconds != nil || members.isOtherType.contains("compactAfterSeconds")
+        {
+            fault = damage("compactAfterSeconds, a whole number of seconds of 0 or more", "another")
+        } else {
+            fault = nil
+        }
     }
 
     private static func read(_ path: FilePath) throws(LogError) -> Data {

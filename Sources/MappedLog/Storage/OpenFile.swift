@@ -9,20 +9,37 @@ final class OpenFile: Sendable {
     let path: FilePath
     let descriptor: CInt
     let byteCount: UInt64
+    private let isFile: Bool
 
     init(_ path: FilePath, _ flags: CInt, mode: mode_t = 0) throws(LogError) {
         do throws(Errno) {
             descriptor = try SystemCall.open(path, flags, mode: mode)
+        } catch .tooManySymbolicLinkLevels where flags & O_NOFOLLOW != 0 {
+            throw Self.notAFile(path, found: "a symbolic link")
         } catch {
             throw .system(error, "open(2)", file: path)
         }
         self.path = path
         do throws(Errno) {
-            byteCount = UInt64(try SystemCall.status(descriptor).st_size)
+            let status = try SystemCall.status(descriptor)
+            byteCount = UInt64(max(0, status.st_size))
+            isFile = [S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT)
         } catch {
             Glibc.close(descriptor)
             throw .system(error, "fstat(2)", file: path)
         }
+        // The descriptor is closed with this object, which is whole by now.
+        guard isFile else { throw Self.notAFile(path, found: "something else") }
+    }
+
+    private static func notAFile(_ path: FilePath, found: String) -> LogError {
+        LogError(
+            .damaged,
+            file: path,
+            expected: "a regular file",
+            found: found,
+            advice: "move it out of the log, and restore the file from a copy or run `mlog repair`"
+        )
     }
 
     deinit {

@@ -68,4 +68,7 @@ extension Duration {
         let (sum, overflow2) = product.addingReportingOverflow(UInt64(attoseconds) / 1_000_000_000)
         return overflow || overflow2 ? UInt64(Int64.max) : min(sum, UInt64(Int64.max))
     }
+
+    /// Whole seconds, as `options.json` keeps a duration of less than 2⁶³ s.
+    var secondsRoundedUp: Int64 { components.seconds + (components.attoseconds > 0 ? 1 : 0) }
 }

@@ -12,6 +12,13 @@ enum SystemCall {
         return try check(status)
     }
 
+    /// `getcwd(3)`; `.` where it has none.
+    static var workingDirectory: FilePath {
+        guard let text = unsafe getcwd(nil, 0) else { return "." }
+        defer { unsafe free(text) }
+        return unsafe FilePath(platformString: text)
+    }
+
     /// `mkdir(2)`.
     static func makeDirectory(_ path: FilePath, mode: mode_t) throws(Errno) {
         guard unsafe path.withPlatformString({ unsafe mkdir($0, mode) }) == 0 else { throw lastError }

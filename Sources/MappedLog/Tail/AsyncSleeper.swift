@@ -42,7 +42,11 @@ final class AsyncSleeper: Sendable {
             defer { state.isStarted = true }
             return !state.isStarted
         }
-        if isFirst { try thread.start { [weak self] in self?.round() ?? .seconds(1) } }
+        guard isFirst else { return }
+        do throws(LogError) { try thread.start { [weak self] in self?.round() ?? .seconds(1) } } catch {
+            state.withLock { $0.isStarted = false }
+            throw error
+        }
     }
 
     /// Sleeps once for all that wait, then resumes them all.

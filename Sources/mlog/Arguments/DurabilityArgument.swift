@@ -2,7 +2,7 @@ import ArgumentParser
 import MappedLog
 
 /// When records are flushed to the disk: `never`, after each (`always`), or by time (`10ms`) or amount (`1MiB`).
-struct DurabilityArgument: ExpressibleByArgument, CustomStringConvertible {
+struct DurabilityArgument: ExplainedArgument, CustomStringConvertible {
     let durability: Durability
 
     init(_ durability: Durability) {
@@ -37,7 +37,7 @@ struct DurabilityArgument: ExpressibleByArgument, CustomStringConvertible {
         }
     }
 
-    var defaultValueDescription: String { description }
+    static let expectation = "never, always, a time with its unit (10ms) or an amount with its unit (1MiB)"
 
     static let help = ArgumentHelp(
         "When records are flushed to the disk: 'never', 'always', or at least after a time (10ms) or an amount (1MiB).",

@@ -1,13 +1,13 @@
-import ArgumentParser
 import MappedLog
 
 /// The place in a log from which on records are wanted.
-enum StartArgument: ExpressibleByArgument {
+enum StartArgument: ExplainedArgument {
     case fixed(TailStart)
     /// So long before now.
     case ago(TimeSpan)
 
     static let synopsis = "first, end, sequence:N, position:P, time:T or -5m"
+    static let expectation = "\(synopsis), with T as 2025-11-23T12:00:00Z"
 
     init?(argument: String) {
         switch argument {

@@ -1,11 +1,11 @@
-import ArgumentParser
-
 /// How much of a log `tail` prints, as tail(1) takes it.
-enum TailLength: ExpressibleByArgument, Equatable {
+enum TailLength: ExplainedArgument, Equatable {
     /// The last so many records.
     case last(UInt64)
     /// Everything from this record of the log on, the first being 1.
     case fromRecord(UInt64)
+
+    static let expectation = "a number of records, or +N for all from the Nth on"
 
     init?(argument: String) {
         let digits = argument.first == "+" || argument.first == "-" ? argument.dropFirst() : argument[...]

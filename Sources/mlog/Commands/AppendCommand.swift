@@ -16,7 +16,8 @@ struct AppendCommand: ParsableCommand {
             input pauses, or where it would not fit into a segment.
 
             At the end everything appended is flushed to the disk, unless the durability is 'never'. If standard \
-            error is a terminal, a summary follows. Ctrl-C ends it after the last whole record that was read: status \
+            error is a terminal, a summary follows. Timestamps are of the system's coarse clock, which moves in steps \
+            of 4 ms by default: records appended within one step have the same. Ctrl-C ends it after the last whole record that was read: status \
             130.
 
             Examples:
@@ -27,7 +28,7 @@ struct AppendCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: LogLocation.help)
+    @Argument(help: LogLocation.help, completion: .directory, transform: LogLocation.parse)
     var log: LogLocation
 
     @Flag(help: "Create the log if there is none.")
@@ -36,7 +37,7 @@ struct AppendCommand: ParsableCommand {
     @Option(help: "How records follow one another in the input.")
     var format = InputFormat.lines
 
-    @Option(help: DurabilityArgument.help)
+    @Option(help: DurabilityArgument.help, transform: DurabilityArgument.parse)
     var durability: DurabilityArgument?
 
     @Option(help: ArgumentHelp("Append up to so many records at once.", valueName: "n"))
@@ -65,18 +66,32 @@ struct AppendCommand: ParsableCommand {
             summarize(appender, since: start)
             throw error
         }
-        try log.close()
+        try close(log)
         summarize(appender, since: start)
         if let interruption { throw interruption }
     }
 
-    private func open() throws(LogError) -> Log {
-        var opening = OpenOptions()
+    private func close(_ log: Log) throws(LogError) {
+        try log.sync()
+        do throws(LogError) {
+            try log.close()
+        } catch {
+            // All is on the disk. What is left to be noted in the log is for the writer that holds the lock.
+            if error.code != .writerStalled { throw error }
+        }
+    }
+
+    private func open() throws -> Log {
+        var opening = OpenOptions(stallTimeout: RecordAppender.stallTimeout)
         opening.durability = durability?.durability
         guard create else { return try Log.open(at: log.path, opening: opening) }
         var options = LogOptions()
         if let durability { options.durability = durability.durability }
-        return try Log.openOrCreate(at: log.path, options: options, opening: opening)
+        do {
+            return try Log.openOrCreate(at: log.path, options: options, opening: opening)
+        } catch {
+            throw log.explain(error)
+        }
     }
 
     private func summarize(_ appender: borrowing RecordAppender, since start: ContinuousClock.Instant) {
@@ -86,7 +101,7 @@ struct AppendCommand: ParsableCommand {
         let records = appender.count == 1 ? "1 record" : "\(appender.count) records"
         let size = ByteSize(bytes: appender.byteCount)
         let rate = ByteSize(bytes: UInt64(min(1e18, Double(appender.byteCount) / (elapsed.duration / .seconds(1)))))
-        let place = appender.first.map { "; sequence \($0) to \($0 + appender.count - 1)" } ?? ""
+        let place = appender.first.map { "; sequence \($0) to \($0 &+ appender.count &- 1)" } ?? ""
         var errors = BufferedOutput(to: .standardError)
         errors.write("appended \(records), \(size), in \(elapsed) (\(rate)/s)\(place)\n")
         // A summary nobody can be given is no failure of what it tells of.

@@ -21,7 +21,7 @@ struct CompactCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: LogLocation.help)
+    @Argument(help: LogLocation.help, completion: .directory, transform: LogLocation.parse)
     var log: LogLocation
 
     @Option(help: "How hard to compress: 1 to 12.")

@@ -12,18 +12,18 @@ struct CreateCommand: ParsableCommand {
             used; a record has to fit into one.
 
             With one of the --retain options, whoever has the log open for writing removes its oldest segments as \
-            'mlog retain' does, at once and whenever one is full. --like takes what is not given here from another \
-            log.
+            'mlog retain' does, at once and whenever one is full. With --compact-after it compacts them as 'mlog \
+            compact' does, at low priority. --like takes what is not given here from another log.
 
             Examples:
               mlog create /var/log/orders
               mlog create --segment-size 256MiB --durability 1MiB /var/log/orders
-              mlog create --retain-bytes 10GiB --retain-age 30d /var/log/orders
+              mlog create --retain-bytes 10GiB --retain-age 30d --compact-after 1h /var/log/orders
               mlog create --like /var/log/orders /var/log/invoices
             """
     )
 
-    @Argument(help: LogLocation.help)
+    @Argument(help: LogLocation.help, completion: .directory, transform: LogLocation.parse)
     var log: LogLocation
 
     @Option(
@@ -42,12 +42,19 @@ struct CreateCommand: ParsableCommand {
     )
     var permissions: PermissionsArgument?
 
-    @Option(help: DurabilityArgument.help)
+    @Option(help: DurabilityArgument.help, transform: DurabilityArgument.parse)
     var durability: DurabilityArgument?
 
     @OptionGroup var retention: RetentionArguments
 
-    @Option(help: ArgumentHelp("Take the options of this log where none are given.", valueName: "log"))
+    @Option(help: ArgumentHelp("Compact segments whose newest record is older.", valueName: "duration"))
+    var compactAfter: TimeSpan?
+
+    @Option(
+        help: ArgumentHelp("Take the options of this log where none are given.", valueName: "log"),
+        completion: .directory,
+        transform: LogLocation.parse
+    )
     var like: LogLocation?
 
     func validate() throws {
@@ -65,6 +72,11 @@ struct CreateCommand: ParsableCommand {
         if let permissions { options.permissions = permissions.permissions }
         if let durability { options.durability = durability.durability }
         if let rule = retention.rule { options.retention = rule }
-        try Log.create(at: log.path, options: options).close()
+        if let compactAfter { options.compactAfter = compactAfter.duration }
+        do {
+            try Log.create(at: log.path, options: options).close()
+        } catch {
+            throw log.explain(error)
+        }
     }
 }

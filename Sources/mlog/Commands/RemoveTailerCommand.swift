@@ -15,6 +15,14 @@ struct RemoveTailerCommand: ParsableCommand {
     var name: String
 
     func run() throws {
-        try Log.openReadOnly(at: tailers.log.path).removeNamedTailer(name)
+        let log = try Log.openReadOnly(at: tailers.log.path)
+        do {
+            try log.removeNamedTailer(name)
+        } catch {
+            guard error.code == .notFound else { throw error }
+            throw CommandFailure(
+                "\(tailers.log): no tailer is named '\(name)'; 'mlog tailers \(tailers.log)' lists those there are"
+            )
+        }
     }
 }

@@ -16,7 +16,7 @@ struct RepairCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: LogLocation.help)
+    @Argument(help: LogLocation.help, completion: .directory, transform: LogLocation.parse)
     var log: LogLocation
 
     @Flag(help: "Print JSON.")
@@ -37,7 +37,10 @@ struct RepairCommand: ParsableCommand {
             let bytes = range.upperBound - range.lowerBound
             text.add(line: "skipped \(bytes) bytes from position \(range.lowerBound) on", .bad)
         }
-        if report.skippedRanges.isEmpty { text.add(line: "nothing was damaged", .good) }
+        if report.mended.isEmpty && report.skippedRanges.isEmpty { text.add(line: "nothing was damaged", .good) }
+        for damage in report.mended where damage.affectedPositions == nil {
+            text.add(line: "mended: \(damage.file): \(damage.what)")
+        }
         if report.skippedRecords > 0 { text.add(line: "\(report.skippedRecords) records are lost", .bad) }
         text.add(kept: report.kept)
         text.add(report.recovery)

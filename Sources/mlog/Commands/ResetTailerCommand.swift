@@ -17,7 +17,8 @@ struct ResetTailerCommand: ParsableCommand {
     @Option(
         name: .customLong("to"),
         parsing: .unconditional,
-        help: ArgumentHelp("Where it goes on: \(StartArgument.synopsis).", valueName: "place")
+        help: ArgumentHelp("Where it goes on: \(StartArgument.synopsis).", valueName: "place"),
+        transform: StartArgument.parse
     )
     var place: StartArgument
 

@@ -16,7 +16,7 @@ struct RestoreCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: LogLocation.help)
+    @Argument(help: LogLocation.help, completion: .directory, transform: LogLocation.parse)
     var log: LogLocation
 
     @Argument(help: "The segments, by the names of their files; without any, all that are compacted.")

@@ -21,7 +21,7 @@ struct RetainCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: LogLocation.help)
+    @Argument(help: LogLocation.help, completion: .directory, transform: LogLocation.parse)
     var log: LogLocation
 
     @Option(help: ArgumentHelp("Let all segments together have at most this many bytes.", valueName: "size"))

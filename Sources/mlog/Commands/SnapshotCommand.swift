@@ -17,10 +17,14 @@ struct SnapshotCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: LogLocation.help)
+    @Argument(help: LogLocation.help, completion: .directory, transform: LogLocation.parse)
     var log: LogLocation
 
-    @Argument(help: "Where the copy is to be: a path that is not there, or an empty directory.")
+    @Argument(
+        help: "Where the copy is to be: a path that is not there, or an empty directory.",
+        completion: .directory,
+        transform: LogLocation.parse
+    )
     var destination: LogLocation
 
     @Flag(help: "Compact the sealed segments of the copy.")

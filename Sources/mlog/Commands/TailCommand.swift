@@ -14,6 +14,9 @@ struct TailCommand: ParsableCommand {
             --from takes 'first', 'end' (what is appended from now on, with -f), 'sequence:N', 'position:P', \
             'time:T' (RFC 3339), or a duration before now, such as '-5m'.
 
+            Where records are gone from the log, by retention or by a repair, it says so on standard error and goes \
+            on behind them; the status is then 1 in the end, but for -f and Ctrl-C.
+
             --format json prints one object a line: sequence, position, timestamp, and payload if it is UTF-8, else \
             payloadBase64.
 
@@ -39,13 +42,14 @@ struct TailCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: LogLocation.help)
+    @Argument(help: LogLocation.help, completion: .directory, transform: LogLocation.parse)
     var log: LogLocation
 
     @Option(
         name: .customShort("n", allowingJoined: true),
         parsing: .unconditional,
-        help: ArgumentHelp("Print the last N records, or with +N all from the Nth on.", valueName: "N")
+        help: ArgumentHelp("Print the last N records, or with +N all from the Nth on.", valueName: "N"),
+        transform: TailLength.parse
     )
     var length: TailLength?
 
@@ -55,7 +59,8 @@ struct TailCommand: ParsableCommand {
     @Option(
         name: .customLong("from"),
         parsing: .unconditional,
-        help: ArgumentHelp("Begin there: \(StartArgument.synopsis).", valueName: "place")
+        help: ArgumentHelp("Begin there: \(StartArgument.synopsis).", valueName: "place"),
+        transform: StartArgument.parse
     )
     var from: StartArgument?
 
@@ -83,6 +88,9 @@ struct TailCommand: ParsableCommand {
             throw ValidationError("--as begins where that name left off: leave out -n, or use --count.")
         }
         if reverse, follows { throw ValidationError("--reverse has an end and -f has none: give one.") }
+        if reverse, case .fixed(.end)? = from {
+            throw ValidationError("--reverse ends at --from, and nothing is behind the end.")
+        }
         if reverse, name != nil { throw ValidationError("--as goes forward only: leave out --reverse.") }
         if protect != nil, name == nil { throw ValidationError("--protect needs a name: give --as, too.") }
         if name?.isEmpty == true { throw ValidationError("--as needs a name that isn't empty.") }
@@ -99,7 +107,9 @@ struct TailCommand: ParsableCommand {
             }
         } catch is Interrupted where follows {
             // To have followed until somebody said stop is to have done it all.
+            return
         }
+        if printer.gaps.wereReported { throw AlreadyReported() }
     }
 
     private var visibility: Visibility { durable ? .durable : .committed }
@@ -117,7 +127,7 @@ struct TailCommand: ParsableCommand {
         var tailer = try log.tailer(from: from?.start ?? .first, visibility: visibility)
         // What a tailer that sees only durable records takes for the end is the end of all.
         let end = durable ? .position(try log.durablePosition) : TailStart.end
-        if from == nil { try seekToLength(&tailer, before: end) }
+        if from == nil { try seekToLength(&tailer, before: end, reportingTo: &printer.gaps) }
         if reverse {
             try printer.printReversed(from: &tailer, before: end)
         } else {
@@ -126,15 +136,27 @@ struct TailCommand: ParsableCommand {
     }
 
     /// Goes from the first record to where `-n` wants to begin.
-    private func seekToLength(_ tailer: inout Tailer, before end: TailStart) throws(LogError) {
+    private func seekToLength(
+        _ tailer: inout Tailer,
+        before end: TailStart,
+        reportingTo gaps: inout GapReporter
+    ) throws(LogError) {
         let first = tailer.sequence
         try tailer.seek(to: end)
         let end = tailer.sequence
+        // A log that was tampered with may well end before it begins.
+        let count = end - min(first, end)
         let start =
             switch length ?? .last(10) {
-            case .last(let count): end - min(count, end - first)
-            case .fromRecord(let number): first + min(max(number, 1) - 1, end - first)
+            case .last(let wanted): end - min(wanted, count)
+            case .fromRecord(let number): first + min(max(number, 1) - 1, count)
             }
-        try tailer.seek(to: .sequence(start))
+        do throws(LogError) {
+            try tailer.seek(to: .sequence(start))
+        } catch  where error.code == .recordsGone {
+            guard let gone = error.goneSequences else { throw error }
+            gaps.report(error)
+            try tailer.seek(to: .sequence(gone.upperBound))
+        }
     }
 }

@@ -23,6 +23,6 @@ struct TailersCommand: ParsableCommand {
         defaultSubcommand: ListTailersCommand.self
     )
 
-    @Argument(help: LogLocation.help)
+    @Argument(help: LogLocation.help, completion: .directory, transform: LogLocation.parse)
     var log: LogLocation
 }

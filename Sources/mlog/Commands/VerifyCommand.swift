@@ -16,7 +16,7 @@ struct VerifyCommand: ParsableCommand {
             """
     )
 
-    @Argument(help: LogLocation.help)
+    @Argument(help: LogLocation.help, completion: .directory, transform: LogLocation.parse)
     var log: LogLocation
 
     @Flag(help: "Print JSON.")
@@ -61,7 +61,9 @@ struct VerifyCommand: ParsableCommand {
         case .tornTail:
             "a torn tail of \(ByteSize(bytes: note.bytes)), never known durable: the next writer cuts it off and keeps it"
         case .lost:
-            note.sequences.map { "records \($0.lowerBound) to \($0.upperBound - 1) were lost, and repaired over" }
+            note.sequences.map {
+                "records \($0.lowerBound) to \($0.upperBound - min($0.upperBound, 1)) were lost, and repaired over"
+            }
                 ?? "records were lost, and repaired over"
         case .sealLine: "the seal line is not what the frames say: whoever recovers writes it anew"
         case .tailerBehindEnd: "this named tailer stands behind the end: the next writer moves it"

@@ -18,6 +18,11 @@ struct RecordAppender: ~Copyable {
     /// The number of bytes in them.
     private(set) var byteCount: UInt64 = 0
 
+    /// How late a signal may be noticed while another writer holds the lock.
+    static let stallTimeout = Duration.milliseconds(500)
+    /// How long to go on trying behind a writer that holds the lock.
+    private static let patience = Duration.seconds(10)
+
     /// What a record of a batch may need in the log beyond its payload.
     private static let overhead = 32
 
@@ -69,34 +74,47 @@ struct RecordAppender: ~Copyable {
     }
 
     private mutating func append(_ record: Range<Int>) throws {
-        do {
-            let log = log
-            let appended = try buffer.withBytes(in: record) { (bytes: RawSpan) throws(LogError) in
-                try log.append(bytes)
-            }
-            account(first: appended.sequence, records: 1, bytes: record.count)
-        } catch {
-            throw failure(error)
+        let log = log
+        let sequence = try patiently { () throws(LogError) in
+            try buffer.withBytes(in: record) { (bytes: RawSpan) throws(LogError) in try log.append(bytes).sequence }
         }
+        account(first: sequence, records: 1, bytes: record.count)
     }
 
     private mutating func appendBatch() throws {
-        guard !batch.isEmpty else { return }
-        do {
-            let appended =
-                if batch.count == 1 {
-                    try buffer.withBytes(in: batch[0]) { (bytes: RawSpan) throws(LogError) in
-                        try log.append(bytes).sequence
-                    }
-                } else {
-                    try log.append(batch: buffer.slices(in: batch)).first.sequence
-                }
-            account(first: appended, records: batch.count, bytes: batch.reduce(0) { $0 + $1.count })
-        } catch {
-            throw failure(error)
+        guard let record = batch.first else { return }
+        if batch.count == 1 {
+            try append(record)
+        } else {
+            let sequence = try patiently { () throws(LogError) in
+                try log.append(batch: buffer.slices(in: batch)).first.sequence
+            }
+            account(first: sequence, records: batch.count, bytes: batch.reduce(0) { $0 + $1.count })
         }
         batch.removeAll(keepingCapacity: true)
         gatheredBytes = 0
+    }
+
+    /// Appends, and tries again for some time while another writer holds the lock.
+    ///
+    /// - Throws: `Interrupted` after a signal, else what the log has to say, with what was appended before.
+    private func patiently(_ append: () throws(LogError) -> UInt64) throws -> UInt64 {
+        var deadline: ContinuousClock.Instant?
+        while true {
+            do throws(LogError) {
+                return try append()
+            } catch {
+                guard error.code == .writerStalled else { throw failure(error) }
+                if let signal = Interruption.signal {
+                    let report = "interrupted while another writer held the append lock: \(progress)"
+                    throw Interrupted(signal: signal, report: report)
+                }
+                let now = ContinuousClock.now
+                let end = deadline ?? now + Self.patience
+                if now >= end { throw failure(error) }
+                deadline = end
+            }
+        }
     }
 
     /// Gives up what was appended, which is everything that was found.
@@ -112,7 +130,11 @@ struct RecordAppender: ~Copyable {
     }
 
     private func failure(_ error: LogError) -> CommandFailure {
-        CommandFailure("\(error); the first \(count) records of standard input are appended, from the next on none is")
+        CommandFailure("\(error); \(progress)")
+    }
+
+    private var progress: String {
+        "the first \(count) records of standard input are appended, from the next on none is"
     }
 
     private var interruptionReport: String {

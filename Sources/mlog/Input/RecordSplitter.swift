@@ -67,11 +67,13 @@ struct RecordSplitter {
 
     private func check(size: Int) throws(CommandFailure) {
         guard size > maximumRecordSize else { return }
-        let asked = format == .lengthPrefixed ? " of \(size) bytes; is this input length-prefixed?" : ";"
+        // Of a line that is too large only the beginning has been read.
+        let found = format == .lengthPrefixed ? ": its length says \(size) bytes, and" : ":"
+        let question = format == .lengthPrefixed ? "; is this input length-prefixed?" : ""
         throw CommandFailure(
             """
-            standard input: record \(count + 1) is too large\(asked) this log takes records of up to \
-            \(maximumRecordSize) bytes; the \(count) before it are appended
+            standard input: record \(count + 1) is too large\(found) this log takes up to \(maximumRecordSize) \
+            bytes; the \(count) before it are appended\(question)
             """
         )
     }

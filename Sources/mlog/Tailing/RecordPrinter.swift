@@ -12,6 +12,8 @@ struct RecordPrinter: ~Copyable {
 
     private let format: RecordFormat
     private var remaining: UInt64
+    /// The records that should have been printed and are gone.
+    var gaps = GapReporter()
     private var output = BufferedOutput(to: .standardOutput)
 
     /// - Parameters:
@@ -54,7 +56,13 @@ struct RecordPrinter: ~Copyable {
             lastFlush = .now
             if read > 0 { continue }
             if end != nil { return }
-            if try !source.wait(upTo: Self.pause) { try output.checkReader() }
+            do throws(LogError) {
+                if try source.wait(upTo: Self.pause) { continue }
+            } catch {
+                try gaps.pass(error)
+                continue
+            }
+            try output.checkReader()
         }
     }
 
@@ -72,11 +80,17 @@ struct RecordPrinter: ~Copyable {
     }
 
     private mutating func printReversed(from tailer: inout Tailer, downTo first: UInt64) throws {
-        while remaining > 0, tailer.sequence > first, let record = try tailer.previous() {
-            output.write(record, as: format)
-            try output.check()
-            remaining -= 1
+        while remaining > 0, tailer.sequence > first {
             if let signal = Interruption.signal { throw Interrupted(signal: signal) }
+            do throws(LogError) {
+                guard let record = try tailer.previous() else { return }
+                output.write(record, as: format)
+                remaining -= 1
+            } catch {
+                if error.code == .recordsGone { try output.flush() }
+                try gaps.pass(error)
+            }
+            try output.check()
         }
     }
 
@@ -86,11 +100,24 @@ struct RecordPrinter: ~Copyable {
         return left == 0 ? nil : Int(min(left, Self.pieceSize))
     }
 
+    /// Prints up to `count` records, or those before a gap; 0 if there are none for the moment.
     private mutating func printPiece(from source: inout some RecordSource & ~Copyable, upTo count: Int) throws -> Int {
         let format = format
-        let read = try source.read(upTo: count) { record in output.write(record, as: format) }
+        var isBehindGap = false
+        var read = 0
+        do throws(LogError) {
+            _ = try source.read(upTo: count) { record in
+                output.write(record, as: format)
+                read += 1
+            }
+        } catch {
+            // What came before the gap is written before the gap is told.
+            if error.code == .recordsGone { try output.flush() }
+            try gaps.pass(error)
+            isBehindGap = true
+        }
         try output.check()
         remaining -= UInt64(read)
-        return read
+        return isBehindGap ? max(read, 1) : read
     }
 }

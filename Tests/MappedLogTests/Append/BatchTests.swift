@@ -61,7 +61,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(2)))
+    @Test(.timeLimit(.minutes(10)))
     func `a tailer beside a writer never sees a part of a batch`() throws {
         try withTemporaryDirectory { directory in
             let path = directory.appending("log")

@@ -5,7 +5,7 @@ import Testing
 @testable import MappedLog
 
 /// When records become durable, and what says so.
-@Suite(.timeLimit(.minutes(2))) struct DurabilityTests {
+@Suite(.timeLimit(.minutes(10))) struct DurabilityTests {
     @Test func `never means not before a sync`() throws {
         try withTemporaryDirectory { directory in
             let log = try Log.create(at: directory.appending("log"), options: .small)

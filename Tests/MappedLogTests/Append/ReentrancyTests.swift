@@ -6,7 +6,7 @@ import Testing
 @testable import MappedLog
 
 /// What a thread may do inside an in-place append, and what others may meanwhile.
-@Suite(.timeLimit(.minutes(2))) struct ReentrancyTests {
+@Suite(.timeLimit(.minutes(10))) struct ReentrancyTests {
     @Test func `in an in-place append everything that could wait for it is refused, and reading is not`() throws {
         try withTemporaryDirectory { directory in
             let log = try Log.create(at: directory.appending("log"), options: .small)

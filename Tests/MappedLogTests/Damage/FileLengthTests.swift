@@ -3,7 +3,7 @@ import SystemPackage
 import Testing
 
 /// Files that are shorter or longer than they must be.
-@Suite(.timeLimit(.minutes(5))) struct FileLengthTests {
+@Suite(.timeLimit(.minutes(10))) struct FileLengthTests {
     @Test func `a segment of any other length is refused by its name`() throws {
         try withTemporaryDirectory(inMemory: true) { directory in
             let log = try DamagedLog(at: directory.appending("log"))

@@ -5,7 +5,7 @@ import Testing
 @testable import MappedLog
 
 /// Disks that are full, read-only, or not there.
-@Suite(.timeLimit(.minutes(2))) struct FileSystemTests {
+@Suite(.timeLimit(.minutes(10))) struct FileSystemTests {
     @Test(.enabled(if: Mount.isAllowed, Comment(rawValue: Mount.reason)))
     func `a log that does not fit is not created, and is once there is room`() throws {
         try withTemporaryDirectory { directory in

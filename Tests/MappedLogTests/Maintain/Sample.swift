@@ -51,7 +51,7 @@ struct Sample {
     func changes(since before: LogImage) throws -> Set<String> {
         let now = try image()
         let added = Set(now.files.keys).subtracting(before.files.keys)
-        let last = before.files.keys.filter { $0.hasSuffix(".mlog") }.max() ?? ""
+        let last = before.files.keys.filter { $0.hasSuffix(".mlog") && !$0.contains("/") }.max() ?? ""
         let unexpected = added.filter { !$0.hasSuffix(".mlog") || $0 <= last }
         return unexpected.union(before.files.keys.filter { now.files[$0] != before.files[$0] })
     }

@@ -45,7 +45,7 @@ struct DamagedLog {
     /// The offsets of a file that are worth a flip: all that is not 0, all of header lines and index entries, and a
     /// sample of the rest.
     ///
-    /// Of long payloads only each 41st byte, since one checksum guards them all alike.
+    /// Of long payloads only each 331st byte, since one checksum guards them all alike.
     func offsets(of name: String, in image: LogImage) -> [Int] {
         guard let bytes = image.files[name] else { return [] }
         guard name.hasSuffix(".mlog") else { return Array(bytes.indices) }
@@ -58,9 +58,9 @@ struct DamagedLog {
         return bytes.indices.filter { offset in
             if lines.contains(where: { $0.contains(offset) }) { return true }
             if bytes[offset] == 0, offset > 8, bytes[offset - 8...offset].allSatisfy({ $0 == 0 }) {
-                return offset % 509 == 0
+                return offset % 2039 == 0
             }
-            return !longPayloads.contains { $0.contains(offset) } || offset % 41 == 0
+            return !longPayloads.contains { $0.contains(offset) } || offset % 331 == 0
         }
     }
 

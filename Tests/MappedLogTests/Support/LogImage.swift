@@ -1,4 +1,5 @@
 import Foundation
+import Glibc
 import SystemPackage
 
 /// The files of a log as bytes in memory: to compare, to change, and to write back.
@@ -60,11 +61,19 @@ func readFile(_ path: FilePath) throws -> [UInt8] {
 }
 
 /// Writes a file in place: its inode stays.
+///
+/// Pages of zeros are left as holes, as they are in a segment never written.
 func writeFile(_ path: FilePath, _ bytes: [UInt8]) throws {
     let file = try FileDescriptor.open(path, .readWrite, options: .create, permissions: .ownerReadWrite)
+    let zeros = [UInt8](repeating: 0, count: 4096)
     try file.closeAfter {
+        try file.resize(to: 0)
         try file.resize(to: Int64(bytes.count))
-        _ = try file.writeAll(toAbsoluteOffset: 0, bytes)
+        for start in stride(from: 0, to: bytes.count, by: zeros.count) {
+            let page = bytes[start..<min(start + zeros.count, bytes.count)]
+            let isBlank = unsafe page.withUnsafeBytes { unsafe memcmp($0.baseAddress!, zeros, $0.count) == 0 }
+            if !isBlank { _ = try file.writeAll(toAbsoluteOffset: Int64(start), page) }
+        }
     }
 }
 

@@ -3,7 +3,7 @@ import SystemPackage
 import Testing
 
 /// A borrowed record can't outlive its tailer's next step: the compiler sees to it in clients, too.
-@Suite(.timeLimit(.minutes(3))) struct BorrowedRecordTests {
+@Suite(.timeLimit(.minutes(10))) struct BorrowedRecordTests {
     /// The first must compile: it shows that the others fail for their own reasons.
     @Test(
         .enabled(if: Compiler.isThere, "needs swiftc, and the modules of this build"),

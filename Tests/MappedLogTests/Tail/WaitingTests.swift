@@ -7,7 +7,7 @@ import _CMappedLog
 /// Tailers that wait, in threads and in tasks.
 ///
 /// The bounds are generous: they tell a hang, not a speed.
-@Suite(.timeLimit(.minutes(3))) struct WaitingTests {
+@Suite(.timeLimit(.minutes(10))) struct WaitingTests {
     @Test(arguments: [Visibility.committed, .durable])
     func `a waiting tailer is woken by what it may see`(visibility: Visibility) throws {
         try withTemporaryDirectory { directory in
