@@ -16,6 +16,7 @@ let package = Package(
     products: [
         .library(name: "MappedLog", targets: ["MappedLog"]),
         .executable(name: "mlog", targets: ["mlog"]),
+        .executable(name: "mlog-torture", targets: ["MappedLogTorture"]),
     ],
     dependencies: [
         // FilePath, FilePermissions and Errno: the vocabulary of the public API.
@@ -87,6 +88,17 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Tests/MappedLogTestWorker",
+            swiftSettings: strict
+        ),
+        // The long campaigns: `tools/torture`.
+        .executableTarget(
+            name: "MappedLogTorture",
+            dependencies: [
+                "MappedLog", "MappedLogTestSupport", "_CTestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/MappedLogTorture",
             swiftSettings: strict
         ),
         .testTarget(
