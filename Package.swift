@@ -75,7 +75,7 @@ let package = Package(
         .target(name: "_CTestSupport", path: "Tests/_CTestSupport"),
         .target(
             name: "MappedLogTestSupport",
-            dependencies: ["_CTestSupport", .product(name: "SystemPackage", package: "swift-system")],
+            dependencies: ["MappedLog", "_CTestSupport", .product(name: "SystemPackage", package: "swift-system")],
             path: "Tests/MappedLogTestSupport",
             swiftSettings: strict
         ),

@@ -95,8 +95,8 @@ extension ProcessTests {
             try log.close()
             let reports = try scene.finish(tailers, records: records)
             #expect(reports[0].digest == reports[1].digest)
-            let verdict = scene.check(reports[0])
-            scene.check(reports[1])
+            let verdict = try scene.check(reports[0])
+            try scene.check(reports[1])
             print(
                 "\(storm.name): \(storm.deaths) deaths, \(verdict.acknowledged) records acknowledged, "
                     + "\(verdict.unacknowledged) there without"
@@ -133,7 +133,7 @@ extension ProcessTests {
             try log.close()
             let reports = try scene.finish(tailers, records: records)
             #expect(reports[0] == reports[1])
-            let verdict = scene.check(reports[0])
+            let verdict = try scene.check(reports[0])
             print("all writers killed, \(durability): \(verdict)")
             // Whoever begins now sees the same.
             #expect(try scene.finish([scene.tailer(["--read-only"])], records: records) == [reports[0]])
@@ -185,7 +185,7 @@ extension ProcessTests {
             let records = try log.nextSequence
             try log.close()
             let report = try scene.finish([tailer], records: records)[0]
-            scene.check(report)
+            try scene.check(report)
             #expect(report.runs[10] == nil, "no record of a writer that died before it committed")
         }
     }

@@ -72,7 +72,7 @@ extension ProcessTests {
             }
             print("slowest of \(count) appends after three tailers were killed: \(Double(slowest) / 1000) µs")
             #expect(slowest < 1_000_000_000)
-            scene.check(try scene.finish([other], records: count)[0])
+            try scene.check(scene.finish([other], records: count)[0])
             try log.close()
         }
 
@@ -93,7 +93,7 @@ extension ProcessTests {
             try log.close()
             let reports = try scene.finish(tailers, records: records)
             for report in reports {
-                #expect(scene.check(report).acknowledged == 2 * count)
+                #expect(try scene.check(report).acknowledged == 2 * count)
                 #expect(report == reports[0])
             }
         }

@@ -97,7 +97,7 @@ extension ProcessTests {
             #expect(try writer.wait(upTo: 20) == .exited(0))
             #expect(try contents(of: scene.log) == before)
             let report = try scene.finish([tailer], records: 2 * count)[0]
-            #expect(scene.check(report).acknowledged == 2 * count)
+            #expect(try scene.check(report).acknowledged == 2 * count)
         }
 
         /// What is in the log's directory, by path: size and time of the last change.

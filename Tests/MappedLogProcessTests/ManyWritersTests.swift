@@ -20,7 +20,7 @@ extension ProcessTests {
             print("\(8 * count) records: appended in \(appended) s, read by both tailers within \(read) s")
             for report in reports {
                 #expect(report.records == 8 * count)
-                let verdict = scene.check(report)
+                let verdict = try scene.check(report)
                 #expect(verdict.unacknowledged == 0)
                 for writer in 0..<8 {
                     #expect(report.runs[UInt32(writer)] == [TailReport.Run(first: 0, end: count)])
@@ -40,7 +40,7 @@ extension ProcessTests {
             for appender in appenders { #expect(try appender.process.wait(upTo: 60) == .exited(0)) }
             let tailer = try scene.tailer(["--read-only"])
             let report = try scene.finish([tailer], records: 8 * 5 * 40)[0]
-            #expect(scene.check(report).acknowledged == 8 * 5 * 40)
+            #expect(try scene.check(report).acknowledged == 8 * 5 * 40)
             let log = try Log.open(at: scene.log)
             #expect(log.recovery?.cleanClose == true, "the last to close left its note")
             #expect(try log.nextSequence == 8 * 5 * 40)

@@ -55,7 +55,7 @@ extension ProcessTests {
             let records = try log.nextSequence
             let reports = try scene.finish(tailers, records: records)
             #expect(reports[0] == reports[1])
-            scene.check(reports[0])
+            try scene.check(reports[0])
             #expect((reports[0].runs[10] ?? []).count == (ending == SIGCONT ? 1 : 0))
             try log.close()
             #expect(try reopened(scene).cleanClose, "nothing was left to recover")

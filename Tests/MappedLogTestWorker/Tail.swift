@@ -14,11 +14,17 @@ struct Tail: ParsableCommand {
     @Flag var durable = false
     /// The records' counters are times: how long each was under way goes into the report.
     @Flag var latency = false
+    /// Keeps retention from what it has yet to read, by a named tailer.
+    @Option var protecting: String?
 
     func run() throws {
         let board = try place.openBoard()
         let log = try readOnly ? Log.openReadOnly(at: place.path) : Log.open(at: place.path)
         var tailer = try log.tailer(visibility: durable ? .durable : .committed)
+        if let protecting {
+            let place = try log.tailer(named: protecting, startingAt: .first, protecting: true)
+            try place.commit(durably: false)
+        }
         say("ready")
         var reading = Reading()
         while board[.target] == 0 || reading.report.records < board[.target] {
@@ -29,11 +35,44 @@ struct Tail: ParsableCommand {
                 if reading.report.records % 256 == 0 { board[entry, .read] = reading.report.records }
             }
             board[entry, .read] = reading.report.records
+            if let protecting { try log.resetNamedTailer(protecting, to: .sequence(tailer.sequence)) }
         }
         if try tailer.next() != nil { reading.problem("a record behind the last") }
         reading.finish(nextSequence: tailer.sequence)
         try JSONEncoder().encode(reading.report).write(to: URL(fileURLWithPath: report))
         try log.close()
+        say("done")
+    }
+}
+
+/// Follows by a named tailer, to be killed and started again: what it committed is never behind what it said.
+struct TailNamed: ParsableCommand {
+    @OptionGroup var place: Place
+    /// The board's entry that says up to which sequence it has committed.
+    @Option var entry: Int
+    @Option var name: String
+
+    func run() throws {
+        let board = try place.openBoard()
+        let log = try Log.openReadOnly(at: place.path)
+        var tailer = try log.tailer(named: name, startingAt: .first, protecting: true)
+        var sequence = tailer.tailer.sequence
+        guard sequence >= board[entry, .read] else {
+            throw Refuted("\(name) goes on at \(sequence), and had committed \(board[entry, .read])")
+        }
+        say("ready")
+        while board[.stop] == 0 {
+            guard try tailer.wait(upTo: .milliseconds(20)) else { continue }
+            for _ in 0..<64 {
+                guard let record = try tailer.next() else { break }
+                guard record.sequence == sequence, RecordName(record) != nil else {
+                    throw Refuted("\(name) read \(record.sequence) where \(sequence) was due")
+                }
+                sequence += 1
+            }
+            try tailer.commit(durably: false)
+            board[entry, .read] = sequence
+        }
         say("done")
     }
 }

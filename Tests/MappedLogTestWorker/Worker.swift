@@ -9,7 +9,10 @@ import _CTestSupport
 @main
 struct Worker: ParsableCommand {
     static let configuration = CommandConfiguration(
-        subcommands: [Append.self, Tail.self, AppendAndStop.self, Fork.self, ForkAndDie.self, TryToWrite.self])
+        subcommands: [
+            Append.self, Tail.self, AppendAndStop.self, Fork.self, ForkAndDie.self, TryToWrite.self, Operate.self,
+            Maintain.self, TakeLocks.self, TailNamed.self, Script.self, FailToSync.self,
+        ])
 
     static func main() {
         test_die_with_parent()

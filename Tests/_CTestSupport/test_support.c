@@ -6,6 +6,7 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -68,6 +69,21 @@ uint64_t test_now_ns(void) {
 void test_sleep_ns(uint64_t nanoseconds) {
     struct timespec left = {(time_t)(nanoseconds / 1000000000u), (long)(nanoseconds % 1000000000u)};
     while (nanosleep(&left, &left) != 0 && errno == EINTR) {}
+}
+
+int test_take_locks(int descriptor) {
+    int taken = flock(descriptor, LOCK_EX | LOCK_NB) == 0;
+    const int commands[] = {F_OFD_SETLK, F_SETLK};
+    for (int i = 0; i < 2; i++) {
+        struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+        if (fcntl(descriptor, commands[i], &lock) == 0) {
+            taken++;
+            continue;
+        }
+        lock.l_type = F_RDLCK;
+        taken += fcntl(descriptor, commands[i], &lock) == 0;
+    }
+    return taken;
 }
 
 uint64_t test_load(const uint64_t *word) { return __atomic_load_n(word, __ATOMIC_SEQ_CST); }

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include "victim.h"
 
 // ---- Processes -----------------------------------------------------------------------------------------------
 
@@ -25,6 +26,10 @@ int test_wait_readable(int descriptor, int64_t milliseconds);
 // CLOCK_MONOTONIC, the same for all processes.
 uint64_t test_now_ns(void);
 void test_sleep_ns(uint64_t nanoseconds);
+
+// Takes what locks it can get on a file, without waiting: flock(2), record locks on all of it, of the open file
+// description and of the process, exclusive or else shared. Returns how many it got.
+int test_take_locks(int descriptor);
 
 // ---- Words shared between processes --------------------------------------------------------------------------
 

@@ -1,34 +1,35 @@
-import MappedLogTestSupport
-import Testing
-
 /// What the board says against what a tailer saw.
-struct Verdict {
+public struct Verdict: Sendable {
     /// Records whose append had returned.
-    var acknowledged: UInt64 = 0
+    public var acknowledged: UInt64 = 0
     /// Records whose append had not, but which are there.
-    var unacknowledged: UInt64 = 0
+    public var unacknowledged: UInt64 = 0
+    /// What no log may show.
+    fileprivate var problems: [String] = []
 }
 
 extension Scene {
     /// Checks that a tailer saw every acknowledged record once and in its writer's order; of a record or batch that
     /// was under way when its writer died, all or nothing; and nothing else.
+    ///
+    /// - Throws: ``Refuted``, with all that isn't so.
     @discardableResult
-    func check(_ report: TailReport, sourceLocation: SourceLocation = #_sourceLocation) -> Verdict {
+    public func check(_ report: TailReport) throws -> Verdict {
         var verdict = Verdict()
-        #expect(report.problems == [], sourceLocation: sourceLocation)
-        #expect(report.nextSequence == report.records, sourceLocation: sourceLocation)
+        verdict.problems = report.problems
+        if report.nextSequence != report.records {
+            verdict.problems.append("\(report.records) records, and the next sequence is \(report.nextSequence)")
+        }
         for writer in report.runs.keys where entries[writer] == nil {
-            Issue.record("records of writer \(writer), which there is not", sourceLocation: sourceLocation)
+            verdict.problems.append("records of writer \(writer), which there is not")
         }
         for (writer, incarnations) in entries.sorted(by: { $0.key < $1.key }) {
-            let runs = report.runs[writer] ?? []
-            check(writer, runs, incarnations, &verdict, sourceLocation)
+            check(writer, report.runs[writer] ?? [], incarnations, &verdict)
         }
-        #expect(
-            verdict.acknowledged + verdict.unacknowledged == report.records,
-            "records in all",
-            sourceLocation: sourceLocation
-        )
+        if verdict.acknowledged + verdict.unacknowledged != report.records {
+            verdict.problems.append("\(report.records) records in all")
+        }
+        guard verdict.problems.isEmpty else { throw Refuted(verdict.problems.joined(separator: "; ")) }
         return verdict
     }
 
@@ -36,14 +37,10 @@ extension Scene {
         _ writer: UInt32,
         _ runs: [TailReport.Run],
         _ incarnations: [Int],
-        _ verdict: inout Verdict,
-        _ sourceLocation: SourceLocation
+        _ verdict: inout Verdict
     ) {
         for (run, next) in zip(runs, runs.dropFirst()) where next.first < run.end {
-            Issue.record(
-                "writer \(writer): \(next.first) comes behind \(run.end - 1)",
-                sourceLocation: sourceLocation
-            )
+            verdict.problems.append("writer \(writer): \(next.first) comes behind \(run.end - 1)")
         }
         // What is missing: from the end of each run to the next one's start.
         let end = incarnations.map { board[$0, .begun] }.max() ?? 0
@@ -54,7 +51,7 @@ extension Scene {
             due = max(due, run.end)
         }
         if due > end {
-            Issue.record("writer \(writer): \(due - 1) was never appended", sourceLocation: sourceLocation)
+            verdict.problems.append("writer \(writer): \(due - 1) was never appended")
         } else if due < end {
             missing.append(due..<end)
         }
@@ -63,19 +60,13 @@ extension Scene {
             let underWay = board[entry, .acknowledged]..<board[entry, .begun]
             verdict.acknowledged += UInt64(acknowledged.count)
             for gap in missing where gap.overlaps(acknowledged) {
-                Issue.record(
-                    "writer \(writer): \(gap) is missing, though \(acknowledged) was acknowledged",
-                    sourceLocation: sourceLocation
-                )
+                verdict.problems.append("writer \(writer): \(gap) is missing, though \(acknowledged) was acknowledged")
             }
             let gone = missing.filter { $0.overlaps(underWay) }.reduce(0) { $0 + $1.clamped(to: underWay).count }
             if gone == 0 {
                 verdict.unacknowledged += UInt64(underWay.count)
             } else if gone != underWay.count {
-                Issue.record(
-                    "writer \(writer): \(gone) records of the batch \(underWay) are missing",
-                    sourceLocation: sourceLocation
-                )
+                verdict.problems.append("writer \(writer): \(gone) records of the batch \(underWay) are missing")
             }
         }
     }
