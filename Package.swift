@@ -75,7 +75,9 @@ let package = Package(
         .target(name: "_CTestSupport", path: "Tests/_CTestSupport"),
         .target(
             name: "MappedLogTestSupport",
-            dependencies: ["MappedLog", "_CTestSupport", .product(name: "SystemPackage", package: "swift-system")],
+            dependencies: [
+                "MappedLog", "_CMappedLog", "_CTestSupport", .product(name: "SystemPackage", package: "swift-system"),
+            ],
             path: "Tests/MappedLogTestSupport",
             swiftSettings: strict
         ),

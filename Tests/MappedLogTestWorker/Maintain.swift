@@ -56,9 +56,12 @@ struct TakeLocks: ParsableCommand {
             for path in [""] + paths {
                 let file = place.path.appending(path)
                 let modes: [FileDescriptor.AccessMode] = readOnly ? [.readOnly] : [.readWrite, .readOnly]
-                guard let opened = modes.lazy.compactMap({ try? FileDescriptor.open(file, $0) }).first else { continue }
-                files.append(opened)
-                taken += UInt64(test_take_locks(opened.rawValue))
+                for mode in modes {
+                    guard let opened = try? FileDescriptor.open(file, mode) else { continue }
+                    files.append(opened)
+                    taken += UInt64(test_take_locks(opened.rawValue))
+                    break
+                }
             }
             board[.signal] = taken
             test_sleep_ns(hold)

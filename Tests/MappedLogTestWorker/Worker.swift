@@ -11,7 +11,8 @@ struct Worker: ParsableCommand {
     static let configuration = CommandConfiguration(
         subcommands: [
             Append.self, Tail.self, AppendAndStop.self, Fork.self, ForkAndDie.self, TryToWrite.self, Operate.self,
-            Maintain.self, TakeLocks.self, TailNamed.self, Script.self, FailToSync.self,
+            Maintain.self, TakeLocks.self, TailNamed.self, Script.self, FailToSync.self, Neighbour.self,
+            ReadStranger.self,
         ])
 
     static func main() {

@@ -6,7 +6,10 @@
 #include <signal.h>
 #include <spawn.h>
 #include <string.h>
+#include <linux/futex.h>
 #include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -84,6 +87,31 @@ int test_take_locks(int descriptor) {
         taken += fcntl(descriptor, commands[i], &lock) == 0;
     }
     return taken;
+}
+
+int test_map_for_writing(const char *path) {
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) return 0;
+    void *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, descriptor, 0);
+    close(descriptor);
+    if (memory == MAP_FAILED) return 0;
+    munmap(memory, 4096);
+    return 1;
+}
+
+void test_wake_all_words(const char *path) {
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0) return;
+    uint32_t *words = mmap(NULL, 4096, PROT_READ, MAP_SHARED, descriptor, 0);
+    close(descriptor);
+    if (words == MAP_FAILED) return;
+    for (int i = 0; i < 1024; i++) syscall(SYS_futex, words + i, FUTEX_WAKE, 0x7FFFFFFF, NULL, NULL, 0);
+    munmap(words, 4096);
+}
+
+int test_limit(uint64_t bytes, uint64_t seconds) {
+    struct rlimit space = {bytes, bytes}, time = {seconds, seconds};
+    return setrlimit(RLIMIT_AS, &space) | setrlimit(RLIMIT_CPU, &time);
 }
 
 uint64_t test_load(const uint64_t *word) { return __atomic_load_n(word, __ATOMIC_SEQ_CST); }

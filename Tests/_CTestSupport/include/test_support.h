@@ -31,6 +31,13 @@ void test_sleep_ns(uint64_t nanoseconds);
 // description and of the process, exclusive or else shared. Returns how many it got.
 int test_take_locks(int descriptor);
 
+// True: a file that was opened for reading could be mapped for writing, and shared.
+int test_map_for_writing(const char *path);
+// FUTEX_WAKE on every word of a file that may be read.
+void test_wake_all_words(const char *path);
+// At most so much address space and so many seconds of processor time for this process: setrlimit(2).
+int test_limit(uint64_t bytes, uint64_t seconds);
+
 // ---- Words shared between processes --------------------------------------------------------------------------
 
 uint64_t test_load(const uint64_t *word);

@@ -1,0 +1,214 @@
+import Foundation
+import Glibc
+import MappedLog
+import SystemPackage
+import _CMappedLog
+import _CTestSupport
+
+/// Other users beside a log, and logs that strangers made.
+public enum Neighbours {
+    /// Why nobody can be another user here, or nil.
+    public static var obstacle: String? {
+        if geteuid() != 0 { return "needs root, to become another user" }
+        return unsafe access("/usr/bin/setpriv", X_OK) == 0 ? nil : "needs setpriv(1)"
+    }
+
+    private static let nobody = ["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    private static let readable: FilePermissions = [.ownerReadWrite, .groupRead, .otherRead]
+
+    /// A process of another user, who may only read, tries everything, takes every lock and wakes everybody, while
+    /// others append, commit, compact, open and close.
+    ///
+    /// - Returns: How many things it tried, how many locks it took, and how many records were appended meanwhile.
+    public static func readOnlyUser(until deadline: ContinuousClock.Instant) throws
+        -> (tries: UInt64, locks: UInt64, records: UInt64)
+    {
+        let scene = try Scene(LogOptions(segmentSize: 64 << 10, permissions: readable, durability: .never))
+        // Board and directory are the test's own means; the log stays as it was made.
+        _ = unsafe chmod(scene.directory.string, 0o1777)
+        _ = unsafe chmod(scene.directory.appending("board").string, 0o666)
+        let log = try Log.open(at: scene.log, opening: OpenOptions(stallTimeout: .seconds(5)))
+        try log.tailer(named: "owned").commit()
+        let appender = try scene.appender(0, threads: 2, ["--mix", "mixed", "--pace", "2000"])
+        let neighbour = try scene.worker("neighbour", ["--writer", "\(appender.process.id)"], through: nobody)
+        guard let answer = try neighbour.line(within: 30), answer == "nothing succeeded" else {
+            throw Refuted("who may only read: \(neighbour.lastLine)")
+        }
+        let tries = scene.board[.signal]
+        let taker = try scene.worker("take-locks", ["--read-only"], through: nobody)
+        let stopped = try scene.tailer(["--read-only"], through: nobody)
+        // A tailer that is stopped in the midst of reading.
+        stopped.process.send(SIGSTOP)
+        repeat {
+            for _ in 0..<20 { try log.append([UInt8].record(writer: 50, counter: 0, byteCount: 2000)) }
+            try log.sync()
+            try log.tailer(named: "owned").commit()
+            _ = try Compactor.compact(at: scene.log)
+            try Log.open(at: scene.log, opening: OpenOptions(recoveryTimeout: .seconds(5))).close()
+        } while .now < deadline
+        stopped.process.send(SIGCONT)
+        for process in [neighbour, taker, appender.process] where process.hasEnded {
+            throw Refuted("a process ended that nobody killed: \(process.lastLine)")
+        }
+        scene.board[.stop] = 1
+        guard try appender.process.wait(upTo: 30) == .exited(0) else {
+            throw Refuted("beside a stranger an appender failed: \(appender.process.lastLine)")
+        }
+        if scene.board[appender.entries[0], .stalls] > 0 { throw Refuted("a stranger stalled an appender") }
+        let records = try log.nextSequence
+        try log.close()
+        _ = try scene.finish([stopped], records: records)
+        guard try Maintenance.verify(at: scene.log).isWhole else { throw Refuted("damage beside a stranger") }
+        return (tries, scene.board[.signal], records)
+    }
+
+    /// Who may not write `live/waiters` sees every record all the same, by polling.
+    ///
+    /// - Returns: How many records it saw.
+    public static func pollingUser(records: UInt64 = 2000) throws -> UInt64 {
+        let scene = try Scene(LogOptions(segmentSize: 64 << 10, permissions: readable, durability: .never))
+        _ = unsafe chmod(scene.directory.string, 0o777)
+        _ = unsafe chmod(scene.directory.appending("board").string, 0o666)
+        let tailer = try scene.tailer(["--read-only"], through: nobody)
+        let appender = try scene.appender(0, ["--count", "\(records)", "--mix", "plain", "--pace", "100000"])
+        guard try appender.process.wait(upTo: 120) == .exited(0) else { throw Refuted(appender.process.lastLine) }
+        let report = try scene.finish([tailer], records: records, within: 20)[0]
+        return try scene.check(report).acknowledged
+    }
+
+    /// In the place of each file of a log there is a symbolic link to a file that is just as good: none is written
+    /// through, and none is taken for the log's.
+    ///
+    /// - Returns: How many files were replaced.
+    public static func symbolicLinks() throws -> Int {
+        let directory = try TemporaryDirectory(inMemory: true)
+        var count = 0
+        for number in 0... {
+            let path = directory.path.appending("log-\(number)")
+            let log = try Log.create(at: path, options: LogOptions(segmentSize: 64 << 10))
+            try log.append([1, 2, 3])
+            try log.tailer(named: "linked").commit()
+            try log.close()
+            let files = try FileManager.default.subpathsOfDirectory(atPath: path.string).sorted().filter {
+                try FileManager.default.attributesOfItem(atPath: path.appending($0).string)[.type] as? FileAttributeType
+                    == .typeRegular
+            }
+            guard number < files.count else { break }
+            let file = path.appending(files[number]).string
+            let target = directory.path.appending("target-\(number)").string
+            try FileManager.default.moveItem(atPath: file, toPath: target)
+            try FileManager.default.createSymbolicLink(atPath: file, withDestinationPath: target)
+            let before = try Data(contentsOf: URL(filePath: target))
+            let succeeded = succeeds {
+                let log = try Log.open(at: path)
+                try log.append([4])
+                try log.tailer(named: "linked").commit()
+                try log.close()
+            }
+            guard try Data(contentsOf: URL(filePath: target)) == before else {
+                throw Refuted("written through \(file)")
+            }
+            if succeeded { throw Refuted("a symbolic link was taken for \(file)") }
+            count += 1
+        }
+        return count
+    }
+
+    private static func succeeds(_ body: () throws -> Void) -> Bool {
+        do { try body() } catch { return false }
+        return true
+    }
+
+    /// Logs with anything in them, the frames' checksums right: a process with little memory and little time reads
+    /// each in every way.
+    ///
+    /// - Returns: How many of them were read, and how many refused.
+    public static func strangersLogs(
+        _ number: Int,
+        using random: inout some RandomNumberGenerator
+    ) throws -> (read: Int, refused: Int) {
+        let directory = try TemporaryDirectory(inMemory: true)
+        let path = directory.path.appending("log")
+        var counts = (read: 0, refused: 0)
+        for _ in 0..<number {
+            let seed = UInt64.random(in: .min ... .max, using: &random)
+            var choices = SeededGenerator(seed: seed)
+            try? FileManager.default.removeItem(atPath: path.string)
+            try forge(path, using: &choices)
+            let reader = try ChildProcess([
+                builtProgram("MappedLogTestWorker").string, "read-stranger", "--log", path.string,
+            ])
+            let answer = try reader.line(within: 60)
+            let exit = try reader.wait(upTo: 20)
+            guard exit == .exited(0) else {
+                throw Refuted("a stranger's log with seed \(seed): \(exit), \(answer ?? "")")
+            }
+            if answer == "read" { counts.read += 1 } else { counts.refused += 1 }
+        }
+        return counts
+    }
+
+    private static func forge(_ path: FilePath, using random: inout SeededGenerator) throws {
+        let log = try Log.create(at: path, options: LogOptions(segmentSize: 64 << 10))
+        var frames: [UInt64] = []
+        for counter in 0..<UInt64(100) {
+            frames.append(
+                try log.append([UInt8].record(writer: 0, counter: counter, byteCount: 1500)).position.rawValue
+            )
+        }
+        try log.close()
+        if Bool.random(using: &random) { _ = try Compactor.compact(at: path) }
+        // Its locks and watermarks are the stranger's too, or not there.
+        if Bool.random(using: &random) { try FileManager.default.removeItem(atPath: path.appending("live").string) }
+        for name in try FileManager.default.subpathsOfDirectory(atPath: path.string) {
+            let file = path.appending(name)
+            guard name.contains(".mlog") || name == "live/control", Int.random(in: 0..<3, using: &random) > 0 else {
+                continue
+            }
+            var bytes = [UInt8](try Data(contentsOf: URL(filePath: file.string)))
+            for _ in 0..<Int.random(in: 1...6, using: &random) {
+                let at = Int.random(in: 0..<bytes.count, using: &random)
+                let end = min(at + [1, 2, 4, 8].randomElement(using: &random)!, bytes.count)
+                let byte: UInt8 = [0, 1, 0x7F, 0xFF, UInt8.random(in: 0...255, using: &random)].randomElement(
+                    using: &random
+                )!
+                for place in at..<end { bytes[place] = byte }
+            }
+            if let base = UInt64(name.prefix(16), radix: 16), name.hasSuffix(".mlog") {
+                for position in frames where position >= base && position < base + UInt64(bytes.count) {
+                    forgeFrame(&bytes, Int(position - base), position, using: &random)
+                }
+            }
+            try Data(bytes).write(to: URL(filePath: file.string))
+        }
+    }
+
+    /// Any word, lag and time, and the checksum that belongs to them.
+    private static func forgeFrame(
+        _ bytes: inout [UInt8],
+        _ offset: Int,
+        _ position: UInt64,
+        using random: inout SeededGenerator
+    ) {
+        guard Int.random(in: 0..<4, using: &random) == 0 else { return }
+        unsafe bytes.withUnsafeMutableBytes { segment in
+            let frame = unsafe segment.baseAddress! + offset
+            let room = segment.count - offset
+            let lengths: [UInt32] = [0, 1, 1500, UInt32(room), .max, .random(in: 0...UInt32(room), using: &random)]
+            let kinds: [UInt64] = [1, 2, 3, 4, 5, 0x80, .random(in: 0...255, using: &random)]
+            var word = UInt64(lengths.randomElement(using: &random)!)
+            word |= kinds.randomElement(using: &random)! << 32
+            if Bool.random(using: &random) { word |= UInt64.random(in: 0...7, using: &random) << 40 }
+            unsafe frame.storeBytes(of: word, as: UInt64.self)
+            unsafe frame.storeBytes(of: random.next(), toByteOffset: 12, as: UInt64.self)
+            let size = (24 + Int(word & 0xFFFF_FFFF) + 7) & ~7
+            guard size <= room else { return }
+            let seed = unsafe mlog_crc32c_extend(.max, segment.baseAddress! + 80, 8)
+            unsafe frame.storeBytes(
+                of: mlog_frame_crc(frame, size, word, position, seed),
+                toByteOffset: 8,
+                as: UInt32.self
+            )
+        }
+    }
+}

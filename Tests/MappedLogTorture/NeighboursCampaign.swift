@@ -1,0 +1,39 @@
+import ArgumentParser
+import Glibc
+import MappedLogTestSupport
+
+/// Other users beside a log, and logs that strangers made.
+struct NeighboursCampaign: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "neighbours",
+        abstract: "Lets other users at a log, and reads what strangers made.",
+        discussion: "A failure names the seed of the stranger's log: `--seed` repeats the row of them."
+    )
+
+    @OptionGroup var campaign: CampaignOptions
+
+    func run() throws {
+        print("neighbours: seed \(campaign.seed)")
+        let deadline = campaign.deadline
+        if let obstacle = Neighbours.obstacle {
+            print("SKIPPED the other users: \(obstacle)")
+        } else {
+            let user = try Neighbours.readOnlyUser(until: .now + .seconds(campaign.seconds) / 4)
+            print(
+                "a user who may only read: \(user.tries) tries, none succeeded; \(user.locks) locks taken, and everybody woken, "
+                    + "while \(user.records) records were appended"
+            )
+            print("a user who may not be woken: saw all \(try Neighbours.pollingUser()) records")
+        }
+        print("symbolic links: \(try Neighbours.symbolicLinks()) files, none was followed")
+        var random = SeededGenerator(seed: campaign.seed)
+        var total = (read: 0, refused: 0)
+        repeat {
+            let counts = try Neighbours.strangersLogs(50, using: &random)
+            total.read += counts.read
+            total.refused += counts.refused
+        } while .now < deadline
+        print("strangers' logs: \(total.read) were read, \(total.refused) refused")
+        print("neighbours: nothing refuted")
+    }
+}
