@@ -138,17 +138,12 @@ public final class SmallDisk {
 
     @discardableResult
     private static func run(_ arguments: [String]) throws -> String {
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = arguments
-        process.environment = ["PATH": "/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"]
-        let output = Pipe()
-        process.standardOutput = output
-        process.standardError = output
-        try process.run()
-        let text = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw Refuted("\(arguments[0]): \(text)") }
+        // Found by env(1); whatever they ask, nobody answers.
+        let path = "PATH=/usr/local/sbin:/usr/sbin:/sbin:/usr/local/bin:/usr/bin:/bin"
+        let process = try ChildProcess(["/usr/bin/env", path] + arguments)
+        var text = ""
+        while let line = try process.line(within: 60) { text += line + "\n" }
+        guard try process.wait(upTo: 60) == .exited(0) else { throw Refuted("\(arguments[0]): \(text)") }
         return text
     }
 }
