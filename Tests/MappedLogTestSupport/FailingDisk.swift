@@ -73,7 +73,7 @@ public struct FailingDisk: Sendable {
         }
         let watcher = try worker(1, ["--only-watches"])
         // Some flushes succeed before one fails.
-        try disk.fillBelow(leaving: 1 << 20)
+        try disk.fillBelow(leaving: 4 << 20)
         board[.go] = 1
         try read(writer)
         board[.signal] = 1

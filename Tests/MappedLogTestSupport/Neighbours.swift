@@ -29,7 +29,7 @@ public enum Neighbours {
         _ = unsafe chmod(scene.directory.appending("board").string, 0o666)
         let log = try Log.open(at: scene.log, opening: OpenOptions(stallTimeout: .seconds(5)))
         try log.tailer(named: "owned").commit()
-        let appender = try scene.appender(0, threads: 2, ["--mix", "mixed", "--pace", "2000"])
+        let appender = try scene.appender(0, threads: 2, ["--mix", "mixed", "--pace", "200000"])
         let neighbour = try scene.worker("neighbour", ["--writer", "\(appender.process.id)"], through: nobody)
         guard let answer = try neighbour.line(within: 30), answer == "nothing succeeded" else {
             throw Refuted("who may only read: \(neighbour.lastLine)")

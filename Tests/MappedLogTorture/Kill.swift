@@ -15,7 +15,7 @@ struct Kill: ParsableCommand {
     )
 
     @OptionGroup var campaign: CampaignOptions
-    @Option(help: "Only this operation, and no storm.")
+    @Option(help: "Only this operation, or only `storm`s.")
     var only: String?
     @Option(help: "With --only: only the death behind this point.")
     var point: UInt64?
@@ -25,12 +25,12 @@ struct Kill: ParsableCommand {
         print("kill: seed \(campaign.seed)")
         let deadline = campaign.deadline
         var random = SeededGenerator(seed: campaign.seed)
-        var kills = only == "pairs" ? 0 : try everyPoint()
-        if only == nil || only == "pairs" {
+        var kills = try everyPoint()
+        if only == nil || only == "storm" {
             var rounds = 0
             var stormed = KillStorm.Count()
             repeat {
-                kills += try pairs(using: &random)
+                if only == nil { kills += try pairs(using: &random) }
                 let seed = UInt64.random(in: 1...UInt64(UInt32.max), using: &random)
                 print("storm with seed \(seed)")
                 let count = try KillStorm(seed: seed).run(until: min(deadline, .now + .seconds(30)))
