@@ -54,7 +54,7 @@ extension Bench {
             (mode, times.product, sizes.product), ("\(mode).lz4_program", times.program, sizes.program),
         ] {
             let spread = Spread(figures)
-            var line = BenchLine(.compact, medium, name, recordBytes: recordBytes)
+            var line = BenchLine("compact", medium, name, recordBytes: recordBytes)
             line.add("reps", Double(repetitions))
             line.add("bytes", Double(bytes))
             line.add("seconds", spread.median / 1e9)

@@ -22,16 +22,14 @@ extension Bench {
             }
             for _ in 0..<repetitions {
                 for (mode, log) in logs {
-                    let worker = try Worker(.seek(log: log.string, count: seeks))
-                    try worker.go()
-                    let report = try worker.report()
-                    times[mode, default: []].append(report.nanoseconds / Double(seeks))
+                    let report = try Worker.run(.seek(log: log.string, count: seeks))
+                    times[mode, default: []].append(report.nanosecondsPerRecord)
                     worst[mode, default: WorkerReport()].keepWorst(of: report)
                 }
             }
             let reference = Spread(times["raw", default: [1]]).median
             for (mode, log) in logs {
-                var line = BenchLine(.seek, medium, mode, recordBytes: size)
+                var line = BenchLine("seek", medium, mode, recordBytes: size)
                 line.add(nanosecondsPerRecord: times[mode, default: []], records: seeks)
                 line.add("log_records", Double(records))
                 line.add("ratio_to_raw", Spread(times[mode, default: []]).median / reference)
@@ -40,15 +38,6 @@ extension Bench {
                 try ground.remove(log)
             }
         }
-    }
-}
-
-extension WorkerReport {
-    /// Of several runs the most memory and the longest wait.
-    mutating func keepWorst(of other: WorkerReport) {
-        cpuWait = max(cpuWait, other.cpuWait)
-        peakAnonymousBytes = max(peakAnonymousBytes, other.peakAnonymousBytes)
-        peakResidentBytes = max(peakResidentBytes, other.peakResidentBytes)
     }
 }
 

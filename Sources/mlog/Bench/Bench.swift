@@ -35,8 +35,17 @@ struct Bench: ~Copyable {
     mutating func run(_ work: BenchWork) throws {
         let first = lines.count
         switch work {
+        case .append: try append()
+        case .batch: try batch()
+        case .concurrent: try concurrent()
+        case .durable: try durable()
+        case .group: try groupCommit()
+        case .scan: try scan()
+        case .tail: try tail()
+        case .latency: try latency()
         case .seek: try seek()
         case .compact: try compact()
+        case .open: try open()
         }
         if !json { try BenchTable.print(lines[first...]) }
     }

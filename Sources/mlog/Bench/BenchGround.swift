@@ -11,10 +11,6 @@ final class BenchGround {
     private let isKept: Bool
     private var count = 0
 
-    /// - Parameters:
-    ///   - parent: Where to make it.
-    ///   - segmentSize: That of its logs.
-    ///   - isKept: Whether it stays there.
     init(in parent: FilePath, segmentSize: UInt64, isKept: Bool) throws {
         directory = parent.appending("mlog-bench.\(getpid())")
         self.segmentSize = segmentSize
@@ -31,6 +27,9 @@ final class BenchGround {
         count += 1
         return directory.appending("\(name).\(count)")
     }
+
+    /// The logs' segment size.
+    var segmentBytes: Int { Int(segmentSize) }
 
     /// A new log, open for appending.
     func newLog(_ name: String, durability: Durability = .never, segmentSize: UInt64? = nil) throws -> Log {

@@ -53,4 +53,12 @@ struct Payloads {
         let start = (index &* size) & mask
         unsafe try log.append(pool.span.bytes.extracting(start..<start &+ size))
     }
+
+    /// So many records, to be appended as a batch.
+    func batch(_ count: Int) -> [ArraySlice<UInt8>] {
+        (0..<count).map { index in
+            let start = (index &* size) & mask
+            return pool[start..<start + size]
+        }
+    }
 }

@@ -36,6 +36,7 @@ struct SeekWorker: WorkerWork {
             }
         }
         report.end = ThreadClock.now() - looking
+        report.records = sequences.count
         report.cpuWait = wait.share
         let peak = ProcessMemory.peakResident
         report.peakResidentBytes = peak - min(peak, resident)
