@@ -35,13 +35,8 @@ extension Bench {
         }
     }
 
-    /// - Parameters:
-    ///   - what: What lines call it.
-    ///   - mode: As lines call it.
-    ///   - size: A record's bytes.
-    ///   - records: How many in a repetition.
-    ///   - burst: How many without a pause, which isn't counted; nil: what is populated ahead.
-    ///   - body: Appends records of these numbers.
+    /// Times `body`, which appends records of the numbers it gets: `burst` of them at a time, nil is what is populated
+    /// ahead, with a pause before that isn't counted.
     private mutating func appending(
         _ what: String,
         _ mode: String,

@@ -30,7 +30,7 @@ struct Bench: ~Copyable {
         self.json = json
     }
 
-    var medium: String { ground.medium }
+    var medium: String { ground.medium.rawValue }
 
     mutating func run(_ work: BenchWork) throws {
         let first = lines.count

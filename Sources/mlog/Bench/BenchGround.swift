@@ -6,13 +6,14 @@ import SystemPackage
 /// The directory in which a benchmark makes its logs; it goes away with the last reference.
 final class BenchGround {
     let directory: FilePath
-    let medium = "file"
+    let medium: BenchMedium
     private let segmentSize: UInt64
     private let isKept: Bool
     private var count = 0
 
-    init(in parent: FilePath, segmentSize: UInt64, isKept: Bool) throws {
+    init(_ medium: BenchMedium, in parent: FilePath, segmentSize: UInt64, isKept: Bool) throws {
         directory = parent.appending("mlog-bench.\(getpid())")
+        self.medium = medium
         self.segmentSize = segmentSize
         self.isKept = isKept
         try FileManager.default.createDirectory(atPath: directory.string, withIntermediateDirectories: true)
