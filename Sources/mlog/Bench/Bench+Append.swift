@@ -45,6 +45,7 @@ extension Bench {
         burst: Int? = nil,
         _ body: (Log, Range<Int>) throws -> Void
     ) throws {
+        guard wants(mode) else { return }
         let burst = burst ?? max(100, Self.burst / Self.frameSize(size) / 100 * 100)
         var times: [Double] = []
         var worst = WorkerReport()

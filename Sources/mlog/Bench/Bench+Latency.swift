@@ -36,6 +36,7 @@ extension Bench {
             for (mode, spins, count, interval) in [
                 ("spin", true, 10_000, UInt64(50_000)), ("asleep", false, 2_000, UInt64(500_000)),
             ] {
+                guard wants(mode) else { continue }
                 let records = min(records ?? count, count)
                 var delays: [[UInt64]] = []
                 var wait = 0.0

@@ -40,6 +40,9 @@ struct BenchCommand: ParsableCommand {
     @Option(help: ArgumentHelp("How often to repeat; the median counts.", valueName: "count"))
     var repetitions = 5
 
+    @Option(help: ArgumentHelp("Measure only modes with this in their name, where a work has several.", valueName: "text"))
+    var mode = ""
+
     @Option(help: "The size of segments.")
     var segmentSize = ByteSize(bytes: 64 << 20)
 
@@ -76,6 +79,7 @@ struct BenchCommand: ParsableCommand {
             seeks: seeks,
             recordBytes: recordBytes.isEmpty ? nil : recordBytes,
             repetitions: repetitions,
+            mode: mode,
             levels: level,
             blockSizes: blockSize.map(\.bytes),
             json: json
