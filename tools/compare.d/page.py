@@ -7,7 +7,7 @@ from bars import Results, bars, figure, median
 HEAD = """# Performance
 
 Written by `tools/compare`; nothing here is typed by hand. Figures are medians over {rounds} rounds, with minimum and
-maximum. Two machines, or two days, can't be compared: read the ratios, which are of one run. A ✗ after `cpu_wait` says
+maximum. Where it may, each command runs at the highest priority (nice and autogroup at -20). Two machines, or two days, can't be compared: read the ratios, which are of one run. A ✗ after `cpu_wait` says
 that the thread stood ready without a CPU for more than 0.02 of the time: the line measures the neighbours.{quick}
 """
 
