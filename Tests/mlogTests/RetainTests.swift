@@ -68,8 +68,9 @@ struct RetainTests {
     @Test("A log is made like another, and keeps its size by itself")
     func createsLike() async throws {
         let log = try TemporaryLog()
-        let options = ["--segment-size 64KiB --permissions 0640 --durability 1ms --retain-segments 3 --retain-age 30d --compact-after 1h30m"]
-        #expect(try await Mlog.shell("$mlog create \(log.path) \(options[0])").status == 0)
+        let options = "--segment-size 64KiB --permissions 0640 --durability 1ms"
+        let rules = "--retain-segments 3 --retain-age 30d --compact-after 1h30m"
+        #expect(try await Mlog.shell("$mlog create \(log.path) \(options) \(rules)").status == 0)
         let like = log.directory + "/like"
         #expect(try await Mlog.run("create", "--like", log.path, "--durability", "never", like).status == 0)
         let settings = try [log.path, like].map { path in
