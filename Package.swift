@@ -51,11 +51,6 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
-        .executableTarget(
-            name: "MappedLogBenchmarks",
-            dependencies: ["MappedLog", .product(name: "SystemPackage", package: "swift-system")],
-            swiftSettings: strict
-        ),
         .testTarget(
             name: "MappedLogTests",
             dependencies: [
@@ -75,6 +70,8 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        // Counts the worker's allocations.
+        .target(name: "_CAllocationCount", path: "Tests/_CAllocationCount"),
         // Forking, and what tells records apart, for tests with several processes.
         .target(name: "_CTestSupport", path: "Tests/_CTestSupport"),
         .target(
@@ -87,7 +84,7 @@ let package = Package(
         .executableTarget(
             name: "MappedLogTestWorker",
             dependencies: [
-                "MappedLog", "MappedLogTestSupport", "_CTestSupport",
+                "MappedLog", "MappedLogTestSupport", "_CTestSupport", "_CAllocationCount",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

@@ -9,7 +9,9 @@ import _CTestSupport
 @main
 struct Worker: ParsableCommand {
     static let configuration = CommandConfiguration(
-        subcommands: [Append.self, Tail.self, AppendAndStop.self, Fork.self, ForkAndDie.self, TryToWrite.self])
+        subcommands: [
+            Append.self, Tail.self, Count.self, AppendAndStop.self, Fork.self, ForkAndDie.self, TryToWrite.self,
+        ])
 
     static func main() {
         test_die_with_parent()

@@ -58,6 +58,39 @@ def group_table(results, group):
                  ["---"] * 3 + ["---:"] * (len(fields) + 2), rows)
 
 
+PEERS = {"file": "plain file", "lmdb": "LMDB", "rocksdb": "RocksDB", "leveldb": "LevelDB", "sqlite": "SQLite"}
+
+
+def readme_table(results):
+    """The table of README.md: what each of them takes for a record of 64 bytes."""
+    def cost(what, mode, field="ns_per_record"):
+        least = results.least(results.find(what, mode, 64), field)
+        return figure(least[0]) if least else "–"
+
+    def row(title, mine, theirs, mode, field="ns_per_record"):
+        return [title, mine] + [cost(f"{p}.{theirs}", mode, field) for p in PEERS]
+    rows = [
+        row("append, one by one", cost("mlog.append", "single.sustained"), "append", "nosync.single"),
+        row("append, batches (100; the others 1000)", cost("mlog.append_batch", "batch100.sustained"), "append",
+            "nosync.batch1000"),
+        row("append, each one durable", cost("mlog.durable", "every_append", "mean_ns"), "append_durable",
+            "sync.single"),
+        row("scan", cost("mlog.scan", "raw"), "scan", "iterator"),
+        row("from writer to tailer, spinning, median", cost("mlog.tail", "spin", "p50_ns"), "tail", "poll", "p50_ns"),
+    ]
+    return table(["work", "MappedLog", *PEERS.values()], ["---"] + ["---:"] * (len(PEERS) + 1), rows)
+
+
+def write_readme(results):
+    begin, end = "<!-- written by tools/compare -->\n", "<!-- end -->"
+    with open("README.md") as readme:
+        text = readme.read()
+    before, rest = text.split(begin)
+    after = rest.split(end, 1)[1]
+    with open("README.md", "w") as readme:
+        readme.write(before + begin + "\n" + readme_table(results) + "\n" + end + after)
+
+
 def draw(results, build, target):
     """What a record of 64 bytes costs, of everybody, shortest first."""
     found = []
@@ -104,4 +137,6 @@ def write(about, lines, build):
              "what their lines mean.\n")
     with open("spec/performance.md", "w") as page:
         page.write(text)
+    if {"append", "durable", "scan", "tail"} <= {k[0] for k in results.lines}:
+        write_readme(results)
     print(f"spec/performance.md is written; results are in {os.path.join(build, 'results.jsonl')}")

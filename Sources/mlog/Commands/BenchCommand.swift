@@ -40,7 +40,7 @@ struct BenchCommand: ParsableCommand {
     @Option(help: ArgumentHelp("How often to repeat; the median counts.", valueName: "count"))
     var repetitions = 5
 
-    @Option(help: ArgumentHelp("Measure only modes with this in their name, where a work has several.", valueName: "text"))
+    @Option(help: ArgumentHelp("Measure only modes with this in their name, if there are several.", valueName: "text"))
     var mode = ""
 
     @Option(help: "The size of segments.")
