@@ -105,7 +105,7 @@ def draw(results, build, target):
             colour = 1 if name.startswith("mlog") else 2 if name.startswith("limit") else 3
             data.write(f'{place} {value} {colour} "{name}"\n')
     script = f"""
-        set terminal svg size 900,{60 + 26 * len(found)} dynamic font 'sans-serif,12' background 'white'
+        set terminal svg size 900,{60 + 26 * len(found)} dynamic noenhanced font 'sans-serif,12' background 'white'
         set output '{target}'
         set title 'Append of 64 bytes: nanoseconds a record, logarithmic'
         set logscale x

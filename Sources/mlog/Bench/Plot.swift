@@ -10,18 +10,19 @@ struct Plot {
 
     /// The picture, as SVG.
     var svg: String {
-        let throughput = PlotPanel(
+        let throughputPanel = PlotPanel(
             title: "Throughput by record size, payload MB/s",
-            ticks: Set(lines.filter { $0["mb_per_s"] != nil && $0["ns_per_record"] != nil }.map(\.recordBytes)).sorted()
-                .map { "\($0) B" },
+            unit: { "\(Int($0))" },
+            ticks: Set(throughput.map(\.recordBytes)).sorted().map { "\($0) B" },
             series: throughputSeries
         )
         let delays = PlotPanel(
-            title: "Delays by percentile, ns",
+            title: "Delays by percentile",
+            unit: Self.time,
             ticks: Self.percentiles.map(\.name),
             series: delaySeries
         )
-        let panels = [throughput, delays].filter { !$0.series.isEmpty }
+        let panels = [throughputPanel, delays].filter { !$0.series.isEmpty }
         let height = panels.reduce(0) { $0 + $1.height }
         var text = """
             <svg xmlns="http://www.w3.org/2000/svg" width="\(PlotPanel.width)" height="\(height)" \
@@ -41,8 +42,22 @@ struct Plot {
         ("50", "p50_ns"), ("90", "p90_ns"), ("99", "p99_ns"), ("99.9", "p999_ns"), ("max", "max_ns"),
     ]
 
+    /// What moves bytes; what waits for the disk, or looks records up, would squeeze it into a corner.
+    private var throughput: [BenchLine] {
+        lines.filter { line in ["mlog.append", "mlog.scan"].contains { line.what.hasPrefix($0) } }
+    }
+
+    private static func time(_ nanoseconds: Double) -> String {
+        switch nanoseconds {
+        case ..<1e3: "\(Int(nanoseconds)) ns"
+        case ..<1e6: "\(Int(nanoseconds / 1e3)) µs"
+        case ..<1e9: "\(Int(nanoseconds / 1e6)) ms"
+        default: "\(Int(nanoseconds / 1e9)) s"
+        }
+    }
+
     private var throughputSeries: [PlotPanel.Series] {
-        let measured = lines.filter { $0["mb_per_s"] != nil && $0["ns_per_record"] != nil }
+        let measured = throughput
         let sizes = Set(measured.map(\.recordBytes)).sorted()
         return Self.names(of: measured).map { name in
             let points = sizes.enumerated().compactMap { index, size in
@@ -82,6 +97,8 @@ struct PlotPanel {
     }
 
     let title: String
+    /// What is written at a power of ten.
+    let unit: (Double) -> String
     let ticks: [String]
     let series: [Series]
 
@@ -97,7 +114,7 @@ struct PlotPanel {
     /// The powers of ten that the figures lie between.
     private var decades: ClosedRange<Int> {
         let values = series.flatMap { $0.points.map(\.value) }.filter { $0 > 0 }
-        let low = Int(log10(values.min() ?? 1).rounded(.down))
+        let low = max(0, Int(log10(values.min() ?? 1).rounded(.down)))
         return low...max(low + 1, Int(log10(values.max() ?? 10).rounded(.up)))
     }
 
@@ -108,7 +125,7 @@ struct PlotPanel {
         for decade in decades {
             let y = Self.y(Double(decade), decades)
             text += #"<path d="M\#(Self.left) \#(y)h\#(Self.plotWidth)" stroke="silver"/>"# + "\n"
-            text += Self.text(Self.label(decade), Self.left - 8, y + 4, #"text-anchor="end""#)
+            text += Self.text(unit(pow(10, Double(decade))), Self.left - 8, y + 4, #"text-anchor="end""#)
         }
         for (place, tick) in ticks.enumerated() {
             text += Self.text(tick, x(place), Self.top + Self.plotHeight + 20, #"text-anchor="middle""#)
@@ -132,12 +149,8 @@ struct PlotPanel {
     }
 
     private static func y(_ exponent: Double, _ decades: ClosedRange<Int>) -> Int {
-        let share = (exponent - Double(decades.lowerBound)) / Double(decades.count - 1)
+        let share = max(0, (exponent - Double(decades.lowerBound)) / Double(decades.count - 1))
         return top + Int((1 - share) * Double(plotHeight))
-    }
-
-    private static func label(_ decade: Int) -> String {
-        decade < 0 ? "1e\(decade)" : "1" + String(repeating: "0", count: decade)
     }
 
     private static func text(_ text: String, _ x: Int, _ y: Int, _ attributes: String) -> String {
