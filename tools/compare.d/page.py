@@ -1,5 +1,6 @@
 """Writes spec/performance.md and its picture from the lines of a run."""
 import os
+import re
 import subprocess
 
 from bars import Results, bars, figure, median
@@ -8,7 +9,8 @@ HEAD = """# Performance
 
 Written by `tools/compare`; nothing here is typed by hand. Figures are medians over {rounds} rounds, with minimum and
 maximum. Where it may, each command runs at the highest priority (nice and autogroup at -20). Two machines, or two days, can't be compared: read the ratios, which are of one run. A ✗ after `cpu_wait` says
-that the thread stood ready without a CPU for more than 0.02 of the time: the line measures the neighbours.{quick}
+that the thread stood ready without a CPU for more than 0.02 of the time: the line measures the neighbours. (Where
+there are more threads than CPUs by intent, some wait, and no line is marked for it.){quick}
 """
 
 FIELDS = {  # what a table shows of a line, as far as the line has it
@@ -37,6 +39,14 @@ def bars_table(results):
         ["work", "measured", "reference", "ratio", "at most", ""], ["---", "---:", "---:", "---:", "---:", "---"], rows)
 
 
+NOISE = 0.02
+
+
+def crowded(mode):
+    """Whether there are more threads than processors by intent, so that some wait for one."""
+    return max(map(int, re.findall(r"(?:processes|threads)(\d+)", mode)), default=1) > (os.cpu_count() or 1)
+
+
 def cell(field, values):
     scale = 1 << 20 if field.endswith("_bytes") else 1
     middle = figure(median(values) / scale)
@@ -53,7 +63,7 @@ def group_table(results, group):
         wait = max(results.values(key, "cpu_wait") or [0])
         rows.append([f"`{key[1]}`", key[2], f"`{key[3]}`", str(key[4])]
                     + [cell(f, results.values(key, f)) if results.values(key, f) else "" for f in fields]
-                    + [f"{wait:.3f}{' ✗' if wait > 0.02 else ''}"])
+                    + [f"{wait:.3f}{' ✗' if wait > NOISE and not crowded(key[3]) else ''}"])
     return table(["what", "medium", "mode", "B"] + [FIELDS[f] for f in fields] + ["cpu_wait"],
                  ["---"] * 3 + ["---:"] * (len(fields) + 2), rows)
 
