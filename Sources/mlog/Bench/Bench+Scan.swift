@@ -2,11 +2,11 @@ import MappedLog
 import SystemPackage
 
 extension Bench {
-    /// Reads all records in order, checksums on: of raw segments, and of compacted ones, by turns.
+    /// Reads all records of sealed segments in order, checksums on: of raw ones, and of compacted ones, by turns.
     mutating func scan() throws {
         for size in recordBytes ?? [64, 1024] {
             let records = records ?? (512 << 20) / Self.frameSize(size)
-            let raw = try ground.filledLog("raw", records: records, payloads: .text(size: size))
+            let (raw, sealed) = try ground.filledLog("raw", records: records, payloads: .text(size: size))
             var logs = [(what: "scan", mode: "raw", path: raw)]
             for blockSize in blockSizes {
                 let path = ground.newPath("compacted")
@@ -18,14 +18,14 @@ extension Bench {
             var worst = [WorkerReport](repeating: WorkerReport(), count: logs.count)
             for _ in 0..<repetitions {
                 for (index, log) in logs.enumerated() {
-                    let report = try Worker.run(.scan(log: log.path.string))
+                    let report = try Worker.run(.scan(log: log.path.string, count: sealed))
                     times[index].append(report.nanosecondsPerRecord)
                     worst[index].keepWorst(of: report)
                 }
             }
             for (index, log) in logs.enumerated() {
                 var line = BenchLine(log.what, medium, log.mode, recordBytes: size)
-                line.add(nanosecondsPerRecord: times[index], records: records)
+                line.add(nanosecondsPerRecord: times[index], records: sealed)
                 line.add(worst[index])
                 try report(line)
                 try ground.remove(log.path)

@@ -7,7 +7,7 @@ extension Bench {
         let records = records ?? 10_000_000
         let seeks = max(1, seeks / repetitions)
         for size in recordBytes ?? [64] {
-            let raw = try ground.filledLog("raw", records: records, payloads: .text(size: size))
+            let (raw, sealed) = try ground.filledLog("raw", records: records, payloads: .text(size: size))
             var times: [String: [Double]] = [:]
             var worst: [String: WorkerReport] = [:]
             var logs = [("raw", raw)]
@@ -22,7 +22,7 @@ extension Bench {
             }
             for _ in 0..<repetitions {
                 for (mode, log) in logs {
-                    let report = try Worker.run(.seek(log: log.string, count: seeks))
+                    let report = try Worker.run(.seek(log: log.string, count: seeks, below: sealed))
                     times[mode, default: []].append(report.nanosecondsPerRecord)
                     worst[mode, default: WorkerReport()].keepWorst(of: report)
                 }
@@ -31,7 +31,7 @@ extension Bench {
             for (mode, log) in logs {
                 var line = BenchLine("seek", medium, mode, recordBytes: size)
                 line.add(nanosecondsPerRecord: times[mode, default: []], records: seeks)
-                line.add("log_records", Double(records))
+                line.add("log_records", Double(sealed))
                 line.add("ratio_to_raw", Spread(times[mode, default: []]).median / reference)
                 line.add(worst[mode, default: WorkerReport()])
                 try report(line)

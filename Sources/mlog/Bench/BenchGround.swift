@@ -38,15 +38,18 @@ final class BenchGround {
         return try Log.create(at: newPath(name), options: options)
     }
 
-    /// A log of that many records, closed, so that all of it is on the disk.
-    func filledLog(_ name: String, records: Int, payloads: Payloads) throws -> FilePath {
+    /// A log of that many records, closed, so that all of it is on the disk, and how many of them are in sealed segments:
+    /// the others can't be compacted.
+    func filledLog(_ name: String, records: Int, payloads: Payloads) throws -> (path: FilePath, sealed: Int) {
         let log = try newLog(name)
         for index in 0..<records {
             if index % 100_000 == 0 { try Bench.checkInterruption() }
             try payloads.append(index, to: log)
         }
+        let sealed = try log.info().segments.filter { $0.state == "sealed" }.reduce(0) { $0 + $1.records }
         try log.close()
-        return log.path
+        guard sealed > 0 else { throw CommandFailure("too few records to seal a segment; give more with --records") }
+        return (log.path, Int(sealed))
     }
 
     func remove(_ path: FilePath) throws {

@@ -1,14 +1,14 @@
 import MappedLog
 import SystemPackage
 
-/// Reads all records of a log.
+/// Reads the first records of a log.
 struct ScanWorker: WorkerWork {
     private let log: Log
-    private let end: UInt64
+    private let count: Int
 
-    init(log path: String) throws {
+    init(log path: String, count: Int) throws {
         log = try Log.openReadOnly(at: FilePath(path))
-        end = try log.nextSequence
+        self.count = count
     }
 
     func run() throws -> WorkerReport {
@@ -19,25 +19,23 @@ struct ScanWorker: WorkerWork {
         var sum: UInt64 = 0
         var tailer = try log.tailer()
         // Looked at a hundred times, and that not counted.
-        let pause = max(1, Int(end) / 100)
+        let pause = max(1, count / 100)
         var looking: UInt64 = 0
         report.start = ThreadClock.now()
-        while true {
-            let count = try tailer.read(upTo: pause) { record throws(LogError) in
+        while report.records < count {
+            let read = try tailer.read(upTo: min(pause, count - report.records)) { record throws(LogError) in
                 sum &+= unsafe record.payload.unsafeLoadUnaligned(as: UInt64.self)
             }
-            report.records += count
+            if read == 0 { break }
+            report.records += read
             let start = ThreadClock.now()
-            if count < pause {
-                report.end = start - looking
-                break
-            }
             let more = ProcessMemory.anonymous
             report.peakAnonymousBytes = max(report.peakAnonymousBytes, more - min(more, anonymous))
             looking += ThreadClock.now() - start
         }
-        guard report.records == end, sum != 0 else {
-            throw CommandFailure("\(log.path): \(report.records) records were read of \(end)")
+        report.end = ThreadClock.now() - looking
+        guard report.records == count, sum != 0 else {
+            throw CommandFailure("\(log.path): \(report.records) records were read of \(count)")
         }
         report.cpuWait = wait.share
         let peak = ProcessMemory.peakResident

@@ -1,11 +1,11 @@
 /// What a second process of a benchmark is to do, each time it is told to.
 enum WorkerOrder: Codable {
-    /// Looks records up by sequences drawn at random, in a log that is closed.
-    case seek(log: String, count: Int)
+    /// Looks records up by sequences below a bound, drawn at random, in a log that is closed.
+    case seek(log: String, count: Int, below: Int)
     /// Appends records, so many with each thread, beside others who append.
     case append(log: String, records: Int, recordBytes: Int, batch: Int, threads: Int)
-    /// Reads all records of a log that is closed.
-    case scan(log: String)
+    /// Reads the first records of a log that is closed.
+    case scan(log: String, count: Int)
     /// Reads records that carry the time of their append, as they come, and says how long that took.
     case tail(log: String, records: Int, spins: Bool)
 }

@@ -14,13 +14,13 @@ struct BenchWorkerCommand: ParsableCommand {
 
     func run() throws {
         switch try JSONDecoder().decode(WorkerOrder.self, from: Data(order.utf8)) {
-        case .seek(let log, let count):
-            try run(SeekWorker(log: log, count: count))
+        case .seek(let log, let count, let end):
+            try run(SeekWorker(log: log, count: count, below: end))
         case .append(let log, let records, let recordBytes, let batch, let threads):
             let payloads = Payloads.random(size: recordBytes)
             try run(AppendWorker(log: log, records: records, payloads: payloads, batch: batch, threads: threads))
-        case .scan(let log):
-            try run(ScanWorker(log: log))
+        case .scan(let log, let count):
+            try run(ScanWorker(log: log, count: count))
         case .tail(let log, let records, let spins):
             try run(TailWorker(log: log, records: records, spins: spins))
         }
