@@ -11,10 +11,7 @@ final class BenchGround {
     private let isKept: Bool
     private var count = 0
 
-    /// - Parameters:
-    ///   - parent: Where to make it.
-    ///   - segmentSize: That of its logs.
-    ///   - isKept: Whether it stays there.
+    /// Makes the directory; one that is kept stays there.
     init(in parent: FilePath, segmentSize: UInt64, isKept: Bool) throws {
         directory = parent.appending("mlog-bench.\(getpid())")
         self.segmentSize = segmentSize
