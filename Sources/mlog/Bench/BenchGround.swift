@@ -11,6 +11,7 @@ final class BenchGround {
     private let isKept: Bool
     private var count = 0
 
+    /// Makes the directory; one that is kept stays there.
     init(_ medium: BenchMedium, in parent: FilePath, segmentSize: UInt64, isKept: Bool) throws {
         directory = parent.appending("mlog-bench.\(getpid())")
         self.medium = medium
