@@ -31,6 +31,8 @@ struct Retaining {
         // Who opens the log looks at its first segments.
         try lock.lockGate(timeout: patience)
         defer { lock.unlockGate() }
+        // Appends to a log in memory drop segments too.
+        if place.medium.bound != nil { try lock.lockWindow(timeout: patience) }
         let bases = try place.bases()
         try place.checkMayWrite(bases)
         let rows = try rows(bases)
@@ -47,7 +49,7 @@ struct Retaining {
             guard next + SegmentGeometry.dataStart <= min(durable, end), bases.contains(next),
                 try isDue(row.base, bytesLeft: left, segmentsLeft: count)
             else { break }
-            if let name = try protector(of: next) {
+            if let name = try place.protector(of: next) {
                 report.protectedBy = name
                 break
             }
@@ -73,11 +75,7 @@ struct Retaining {
             for name in names[base] ?? [] {
                 // Once the others are gone it would count.
                 if case .unsupported(_, let file) = name { throw place.unsupportedForm(base, file) }
-                do throws(Errno) {
-                    forms.append((name, UInt64(try SystemCall.status(place.medium.path(of: name)).st_size)))
-                } catch {
-                    throw .system(error, "stat(2)", file: place.medium.path(of: name))
-                }
+                forms.append((name, try place.medium.byteCount(of: name)))
             }
             if forms.isEmpty { throw place.missing(base, durable: nil) }
             rows.append(Row(base: base, forms: forms))
@@ -103,12 +101,22 @@ struct Retaining {
         return try scanner.walk(from: SegmentGeometry.dataStart, sequence: 0).largestTimestamp
     }
 
+    private func remove(_ row: Row, before next: UInt64) throws(LogError) {
+        // From now on the next one's activation line is all that says which sequence the log begins with.
+        try place.openForReading(next).file.flushData()
+        guard try place.activation(next) != nil else { throw place.badActivation(next) }
+        // The form that counts goes last.
+        for form in row.forms.reversed() { try place.medium.remove(form.name) }
+    }
+}
+
+extension LogPlace {
     /// The name of a protecting tailer that has yet to read something before a base position.
-    private func protector(of base: UInt64) throws(LogError) -> String? {
-        for name in try place.medium.namedTailerNames() {
+    func protector(of base: UInt64) throws(LogError) -> String? {
+        for name in try medium.namedTailerNames() {
             let file: NamedTailerFile
             do throws(LogError) {
-                file = try NamedTailerFile(name, in: place, create: false, writable: false)
+                file = try NamedTailerFile(name, in: self, create: false, writable: false)
             } catch  where error.code == .notFound {
                 continue
             }
@@ -116,14 +124,6 @@ struct Retaining {
             return name
         }
         return nil
-    }
-
-    private func remove(_ row: Row, before next: UInt64) throws(LogError) {
-        // From now on the next one's activation line is all that says which sequence the log begins with.
-        try place.openForReading(next).file.flushData()
-        guard try place.activation(next) != nil else { throw place.badActivation(next) }
-        // The form that counts goes last.
-        for form in row.forms.reversed() { try place.medium.remove(form.name) }
     }
 }
 
