@@ -16,7 +16,7 @@ struct Brim: ParsableCommand {
         try fill(filler)
         var appended: UInt64 = 0
         func append() throws(LogError) {
-            try log.append([UInt8].record(writer: 0, counter: appended, byteCount: 4000))
+            try log.append([UInt8](repeating: UInt8(truncatingIfNeeded: appended), count: 4000))
             appended += 1
         }
         var refusals = 0
@@ -28,7 +28,7 @@ struct Brim: ParsableCommand {
             guard appended < 100 else { return say("no error after \(appended) appends") }
         }
         let before = appended
-        unlink(filler.string)
+        unsafe unlink(filler.string)
         for _ in 0..<100 { try append() }
         // And again from full: then the bound is reached, and the log takes no more.
         for _ in 0..<200 { try append() }
