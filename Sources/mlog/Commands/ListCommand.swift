@@ -20,8 +20,8 @@ struct ListCommand: ParsableCommand {
             not listed.
 
             Examples:
-              mlog list
-              mlog list shm --json | jq -r '.[].location'
+              mlog list shm
+              mlog list --json | jq -r '.[].location'
             """
     )
 
