@@ -20,6 +20,40 @@ extension ProcessTests {
             #expect(try worker.wait(upTo: 20) == .exited(0))
         }
 
+        @Test(arguments: [LogMedium.sharedMemory, .systemV])
+        func `a stopped tailer keeps what it has mapped, holds nobody up, and its death lets go of it`(
+            on medium: LogMedium
+        ) throws {
+            let scene = try Scene(nil, on: medium)
+            let options = LogOptions(segmentSize: 65_536, retention: Retention(segments: 2))
+            let log = try Log.create(at: scene.log, options: options)
+            let entry = scene.entry(for: 0)
+            func append(_ count: UInt64) throws {
+                for _ in 0..<count {
+                    let counter = scene.board[entry, .begun]
+                    scene.board[entry, .begun] = counter + 1
+                    try log.append([UInt8].record(writer: 0, counter: counter, byteCount: 4000))
+                    scene.board[entry, .acknowledged] = counter + 1
+                }
+            }
+            try append(20)
+            let tailer = try scene.tailer(["--read-only"])
+            try scene.wait(for: "the tailer") { scene.board[tailer.entry, .read] == 20 }
+            tailer.process.send(SIGSTOP)
+            try scene.wait(for: "the stop") { tailer.process.state == "T" }
+            try append(500)
+            // Of System V the kernel tells what is removed and still attached.
+            func dropped() throws -> Int {
+                try String(contentsOfFile: "/proc/sysvipc/shm", encoding: .utf8).split(separator: "\n").dropFirst()
+                    .map { $0.split(separator: " ") }.count { $0[4] == "\(getpid())" && $0[0] == "0" }
+            }
+            #expect(try dropped() > 0 || medium == .sharedMemory)
+            tailer.process.kill()
+            try append(100)
+            try scene.wait(for: "the memory") { try dropped() == 0 }
+            try log.close()
+        }
+
         @Test(.timeLimit(.minutes(10)), arguments: [LogMedium.sharedMemory, .systemV])
         func `cycles of create, append, kill and destroy leave memory as it was`(on medium: LogMedium) throws {
             var random = SeededGenerator("cycles, \(medium)")
@@ -36,7 +70,7 @@ extension ProcessTests {
                         scene.acknowledged(appender) > 0 || appender.process.hasEnded
                     }
                 } else {
-                    test_sleep_ns(UInt64.random(in: 4_000_000..<12_000_000, using: &random))
+                    test_sleep_ns(UInt64.random(in: 4_000_000..<40_000_000, using: &random))
                 }
                 test_sleep_ns(UInt64.random(in: 0..<1_000_000, using: &random))
                 #expect(appender.process.kill() == .killed(SIGKILL), "\(appender.process.lastLine)")

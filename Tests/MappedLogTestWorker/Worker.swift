@@ -9,7 +9,9 @@ import _CTestSupport
 @main
 struct Worker: ParsableCommand {
     static let configuration = CommandConfiguration(
-        subcommands: [Append.self, Tail.self, AppendAndStop.self, Fork.self, ForkAndDie.self, TryToWrite.self, Brim.self])
+        subcommands: [
+            Append.self, Tail.self, AppendAndStop.self, Fork.self, ForkAndDie.self, TryToWrite.self, Brim.self,
+        ])
 
     static func main() {
         test_die_with_parent()

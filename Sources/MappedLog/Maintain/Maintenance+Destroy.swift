@@ -9,17 +9,17 @@ extension Maintenance {
     /// - Parameters:
     ///   - location: Where the log is.
     ///   - isForced: Whether to remove it even while writers are alive; they find it gone (`moved`).
-    /// - Throws: `writersAlive`; `notFound`, `notALog`, with everything left as it is; `occupied` where the name or
+    /// - Throws: `writersAlive`; `notFound`, `notALog`, and in a directory `damaged`, with everything left as it is;
+    ///   `occupied` where the name or
     ///   key is taken by something that is no log of this user; `recovering` where another process takes too long to
     ///   open or close the log; `notEmpty` where other things stand in the directory, which stays with them;
     ///   `permissionDenied`, `io`.
     public static func destroy(at location: LogLocation, isForced: Bool = false) throws(LogError) {
         switch location {
         case .file(let path):
-            let medium = FileMedium(path: path, permissions: LogOptions().permissions)
-            // No options.json, no log.
-            _ = try medium.settingsBytes()
-            try destroy(medium, isForced)
+            // What isn't surely a log stays.
+            _ = try LogPlace(reading: location)
+            try destroy(FileMedium(path: path, permissions: LogOptions().permissions), isForced)
         case .sharedMemory:
             guard let medium = try LogPlace.unreadMedium(location) as? SharedMemoryMedium else { return }
             try destroy(medium, isForced)

@@ -33,6 +33,10 @@ struct Retaining {
         defer { lock.unlockGate() }
         // Appends to a log in memory drop segments too.
         if place.medium.bound != nil { try lock.lockWindow(timeout: patience) }
+        return try removeWhatIsDue()
+    }
+
+    private func removeWhatIsDue() throws(LogError) -> RetentionReport {
         let bases = try place.bases()
         try place.checkMayWrite(bases)
         let rows = try rows(bases)
@@ -101,6 +105,17 @@ struct Retaining {
         return try scanner.walk(from: SegmentGeometry.dataStart, sequence: 0).largestTimestamp
     }
 
+    /// What keeps segments that are due from being removed; a look, without locks.
+    func obstacle() -> String? {
+        do throws(LogError) {
+            let report = try Retaining(place, rule, isDryRun: true).removeWhatIsDue()
+            return report.protectedBy.map { "named tailer \($0), which protects what it has yet to read" }
+        } catch {
+            // Of a log in memory the first segments may go while it looks.
+            return place.medium.isPersistent ? error.description : nil
+        }
+    }
+
     private func remove(_ row: Row, before next: UInt64) throws(LogError) {
         // From now on the next one's activation line is all that says which sequence the log begins with.
         try place.openForReading(next).file.flushData()
@@ -140,5 +155,13 @@ extension LogReader {
 
     static func forMaintenance(_ place: LogPlace) throws(LogError) -> LogReader {
         LogReader(place, control: nil, waiters: nil, system: try .current(), forkGuard: try ForkGuard())
+    }
+}
+
+extension LogPlace {
+    /// What keeps the log's own retention from removing more; nil: nothing, or there is none.
+    var retentionObstacle: String? {
+        guard let rule = (try? medium.readSettings())?.retention else { return nil }
+        return Retaining(self, rule).obstacle()
     }
 }

@@ -40,11 +40,16 @@ struct SnapshotCommand: ParsableCommand {
     }
 
     func run() throws {
-        let report = try Maintenance.snapshot(
-            at: log,
-            to: destination.path,
-            compaction: compact ? CompactionOptions() : nil
-        )
+        let report: SnapshotReport
+        do {
+            report = try Maintenance.snapshot(
+                at: log,
+                to: destination.path,
+                compaction: compact ? CompactionOptions() : nil
+            )
+        } catch {
+            throw destination.explain(error)
+        }
         if json { return try JSONReport.print(report) }
         var text = TextReport()
         let count = report.nextSequence - report.firstSequence
