@@ -54,7 +54,7 @@ let package = Package(
         .testTarget(
             name: "MappedLogTests",
             dependencies: [
-                "MappedLog", "ReadmeExample", "_CMappedLog",
+                "MappedLog", "MappedLogTestSupport", "ReadmeExample", "_CMappedLog",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: lifetimes
@@ -76,7 +76,7 @@ let package = Package(
         .target(name: "_CTestSupport", path: "Tests/_CTestSupport"),
         .target(
             name: "MappedLogTestSupport",
-            dependencies: ["_CTestSupport", .product(name: "SystemPackage", package: "swift-system")],
+            dependencies: ["MappedLog", "_CTestSupport", .product(name: "SystemPackage", package: "swift-system")],
             path: "Tests/MappedLogTestSupport",
             swiftSettings: strict
         ),

@@ -32,7 +32,7 @@ extension Log {
             nextSequence: end?.sequence ?? next,
             firstPosition: start,
             endPosition: endPosition,
-            durablePosition: (try? reader.knownDurable()) ?? start,
+            durablePosition: location.isInMemory ? endPosition : (try? reader.knownDurable()) ?? start,
             writers: place.medium.writersAlive()?.shared ?? 0,
             retentionObstacle: place.retentionObstacle,
             tailers: place.tailerInfos(nextSequence: end?.sequence ?? next),

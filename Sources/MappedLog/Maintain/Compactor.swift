@@ -1,5 +1,5 @@
 internal import Synchronization
-public import SystemPackage
+internal import SystemPackage
 
 /// Gives old segments their other form: compacted with LZ4, or raw again.
 ///
@@ -13,21 +13,21 @@ public enum Compactor {
     /// Complexity: O(*n*) in the bytes that are compacted; memory for two blocks for each job.
     ///
     /// - Parameters:
-    ///   - path: The log's directory.
+    ///   - location: Where the log is.
     ///   - options: How, and what is left alone.
     ///   - progress: Called with how far it has come, once for each block; on the caller's thread.
     /// A damaged segment stays raw, as it is, and the report says so; the others are compacted.
     ///
     /// - Throws: `compacting` where somebody else is at it; `invalidOptions`; `diskFull`, with the segment left as it
-    ///   is; `notFound`, `notALog`, `permissionDenied`, `io`; as ``Log/openReadOnly(at:)`` where the log can't be read.
+    ///   is; `notFound`, `notALog`, `permissionDenied`, `io`; as ``Log/openReadOnly(at:)-(LogLocation)`` where the log can't be read.
     /// - Returns: What was done.
     public static func compact(
-        at path: FilePath,
+        at location: LogLocation,
         options: CompactionOptions = CompactionOptions(),
         progress: ((CompactionProgress) -> Void)? = nil
     ) throws(LogError) -> CompactionReport {
         try options.check()
-        let place = try LogPlace(at: path)
+        let place = try persistentPlace(location)
         let lock = try lock(place)
         defer { withExtendedLifetime(lock) {} }
         return try run(place, options, progress)
@@ -84,18 +84,18 @@ public enum Compactor {
     /// Complexity: O(*n*) in the bytes of the segments.
     ///
     /// - Parameters:
-    ///   - path: The log's directory.
+    ///   - location: Where the log is.
     ///   - segments: Positions in the segments that are wanted; nil: all.
     ///   - progress: Called with how far it has come, once for each block; on the caller's thread.
     /// - Throws: `damaged` and the like where a compacted segment is not what was written, and then it stays;
-    ///   `missingSegment` for a position in no segment of the log; else as ``compact(at:options:progress:)``.
+    ///   `missingSegment` for a position in no segment of the log; else as ``compact(at:options:progress:)-(LogLocation,_,_)``.
     /// - Returns: What was done.
     public static func restore(
-        at path: FilePath,
+        at location: LogLocation,
         segments: [Position]? = nil,
         progress: ((CompactionProgress) -> Void)? = nil
     ) throws(LogError) -> CompactionReport {
-        let place = try LogPlace(at: path)
+        let place = try persistentPlace(location)
         let lock = try lock(place)
         defer { withExtendedLifetime(lock) {} }
         let start = ContinuousClock.now
@@ -123,6 +123,13 @@ public enum Compactor {
         report.segments = try run.run(progress)
         report.seconds = (ContinuousClock.now - start) / .seconds(1)
         return report
+    }
+
+    private static func persistentPlace(_ location: LogLocation) throws(LogError) -> LogPlace {
+        if location.isInMemory {
+            throw .inMemory(location, "compaction", advice: "`mlog snapshot --compact` makes a durable, compacted copy")
+        }
+        return try LogPlace(at: location)
     }
 
     /// The lock of who changes or removes the forms of segments, held until the object goes.

@@ -32,9 +32,9 @@ struct FormPair {
         }
         let damage = try damageOfRaw()
         if damage == nil {
-            kept.append(try place.medium.setAsideSegment(.compacted(base)).string)
+            if let path = try place.medium.setAsideSegment(.compacted(base)) { kept.append(path.string) }
         } else if try isCompactedWhole() {
-            kept.append(try place.medium.setAsideSegment(.raw(base)).string)
+            if let path = try place.medium.setAsideSegment(.raw(base)) { kept.append(path.string) }
         } else {
             return damage
         }

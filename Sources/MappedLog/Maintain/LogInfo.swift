@@ -20,7 +20,7 @@ public struct LogInfo: Codable, Hashable, Sendable {
     public internal(set) var id: String
     /// The version of the format, such as `1.0`.
     public internal(set) var formatVersion: String
-    /// Where the segments live: `file`.
+    /// Where the segments live: `file`, `sharedMemory` or `systemV`.
     public internal(set) var medium: String
     /// The size of each segment in bytes.
     public internal(set) var segmentSize: UInt64

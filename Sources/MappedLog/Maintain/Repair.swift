@@ -27,7 +27,7 @@ struct Repair {
         report.mended += verdict.report.findings
         try willWrite()
         for stray in verdict.check.strays {
-            report.kept.append(try log.medium.setAsideSegment(stray.name).string)
+            report.keep(try log.medium.setAsideSegment(stray.name))
         }
         try settleForms(&verdict)
         if !verdict.badFiles.isEmpty {
@@ -53,17 +53,15 @@ struct Repair {
 
     /// Writes `options.json` anew, with what the segments tell and the defaults for the rest.
     mutating func mendOptions(_ fault: LogError) throws(LogError) {
-        let path = log.medium.path.appending("options.json")
+        let path = log.medium.settingsPath
         let file = try OpenFile(path, O_RDONLY | O_NOFOLLOW)
-        if file.byteCount > 0 {
-            report.kept.append(try log.medium.setAside(file, 0..<file.byteCount, position: 0).string)
-        }
+        if file.byteCount > 0 { report.keep(try log.medium.setAside(file, 0..<file.byteCount, position: 0)) }
         var options = LogOptions(segmentSize: log.geometry.segmentSize)
-        if let known = try? LogSettings(contentsOf: path) {
+        if let known = try? log.medium.readSettings() {
             (options.permissions, options.durability) = (known.permissions, known.durability)
             (options.retention, options.compactAfter) = (known.retention, known.compactAfter)
-        } else if let medium = log.medium as? FileMedium {
-            options.permissions = medium.permissions
+        } else {
+            options.permissions = log.medium.permissions
         }
         try log.medium.publishSettings(LogSettings(id: log.id, options: options))
         report.mended.append(
@@ -132,7 +130,7 @@ struct Repair {
             }
         }
         try log.medium.flushDirectory()
-        report.kept.append(try log.medium.setAsideSegment(.compacted(row.base)).string)
+        report.keep(try log.medium.setAsideSegment(.compacted(row.base)))
     }
 
     // MARK: Damaged ranges
@@ -159,7 +157,7 @@ struct Repair {
         }
         let size = SegmentGeometry.frameHeaderSize
         let touched = gap.start..<(gap.end ?? max(written, isSealed ? end + size : end))
-        report.kept.append(try log.medium.setAside(scanner.file, touched, position: row.base + gap.start).string)
+        report.keep(try log.medium.setAside(scanner.file, touched, position: row.base + gap.start))
         // What makes the range whole comes last: until then it is as bad as it was.
         if touched.lowerBound + size < touched.upperBound {
             try scanner.file.zero(touched.lowerBound + size..<touched.upperBound)
@@ -243,9 +241,7 @@ struct Repair {
         let start = UInt64(MLOG_ACTIVATION_OFFSET)
         let range = start..<start + UInt64(MemoryLayout<mlog_activation>.size)
         if try scanner.firstNonZero(in: range) != nil {
-            report.kept.append(
-                try log.medium.setAside(scanner.file, range, position: row.base + range.lowerBound).string
-            )
+            report.keep(try log.medium.setAside(scanner.file, range, position: row.base + range.lowerBound))
         }
         let known = sequence ?? verdict.lastKnownSequence(before: index)
         let line = ActivationLine(baseSequence: known ?? 0, largestTimestampBefore: largest)
@@ -264,7 +260,7 @@ struct Repair {
         let scanner = try writable(row)
         if let range = segment.behindEnd {
             let position = row.base + range.lowerBound
-            report.kept.append(try log.medium.setAside(scanner.file, range, position: position).string)
+            report.keep(try log.medium.setAside(scanner.file, range, position: position))
             try scanner.file.zero(range)
         }
         let (entries, seals) = try scanner.mendIndexAndSeal(sequence: sequence)

@@ -11,6 +11,13 @@ struct Snapshot {
 
     init(_ source: LogPlace, _ destination: FilePath, _ compaction: CompactionOptions?) throws(LogError) {
         try compaction?.check()
+        guard case .file(let destination) = try LogLocation(destination) else {
+            throw .inMemory(
+                try LogLocation(destination),
+                "a copy",
+                advice: "copy it to a directory that is not there yet"
+            )
+        }
         self.source = source
         self.compaction = compaction
         target = FileMedium(path: destination, permissions: try source.medium.readSettings().permissions)
@@ -20,15 +27,20 @@ struct Snapshot {
     func run() throws(LogError) -> SnapshotReport {
         let start = ContinuousClock.now
         // Until the copy is there, no segment changes its form or goes.
-        let lock = try Compactor.lock(source)
+        let lock = source.medium.isPersistent ? try Compactor.lock(source) : nil
         defer { withExtendedLifetime(lock) {} }
         let isNew = try makePlace()
         do throws(LogError) {
             try FileMedium.refuseNetworkFileSystem(target.path)
             let options = try settings()
-            let end = try LogReader.forMaintenance(source).end()
-            let bases = try bases(upTo: end)
-            for base in bases { try copySegment(base, end.position) }
+            let pinned = source.medium.isPersistent ? nil : try pinned()
+            let end = if let pinned { pinned.end } else { try LogReader.forMaintenance(source).end() }
+            let bases = if let pinned { pinned.segments.keys.sorted() } else { try bases(upTo: end) }
+            for base in bases {
+                let segment =
+                    if let segment = pinned?.segments[base] { segment } else { try source.openForReading(base) }
+                try copy(segment, base, end.position)
+            }
             try copyTailers(end)
             try target.flushDirectory()
             var report = SnapshotReport()
@@ -54,9 +66,33 @@ struct Snapshot {
     }
 
     /// The options as they stand: members that this version doesn't know too.
+    ///
+    /// The bound of a log in memory is the memory's: a disk has room for more.
     private func settings() throws(LogError) -> [UInt8] {
-        let file = try OpenFile(source.medium.path.appending("options.json"), O_RDONLY | O_NOFOLLOW)
-        return try file.read(Int(min(file.byteCount, 1 << 20)), at: 0)
+        guard !source.medium.isPersistent else { return try source.medium.settingsBytes() }
+        let settings = try source.medium.readSettings()
+        let options = LogOptions(
+            segmentSize: settings.segmentSize,
+            permissions: settings.permissions,
+            durability: settings.durability
+        )
+        return LogSettings(id: source.id, options: options).encoded()
+    }
+
+    /// What of a log in memory is copied: all of it is opened first, since nothing else keeps it from being dropped.
+    private func pinned() throws(LogError) -> (end: LogReader.End, segments: [UInt64: SegmentFile]) {
+        var attempts = 0
+        while true {
+            attempts += 1
+            let end = try LogReader.forMaintenance(source).end()
+            var segments: [UInt64: SegmentFile] = [:]
+            do throws(LogError) {
+                for base in try bases(upTo: end) { segments[base] = try source.openForReading(base) }
+                return (end, segments)
+            } catch  where error.code == .missingSegment && attempts < 100 {
+                continue
+            }
+        }
     }
 
     /// - Returns: Whether the directory wasn't there.
@@ -120,8 +156,7 @@ struct Snapshot {
 
     // MARK: Segments
 
-    private func copySegment(_ base: UInt64, _ end: UInt64) throws(LogError) {
-        let segment = try source.openForReading(base)
+    private func copy(_ segment: SegmentFile, _ base: UInt64, _ end: UInt64) throws(LogError) {
         let isSealed = end >= base + source.geometry.segmentSize
         switch segment {
         case .compacted(let file):
@@ -213,14 +248,5 @@ extension FilePath {
         guard let resolved = unsafe realpath(string, nil) else { return nil }
         defer { unsafe free(resolved) }
         return unsafe FilePath(String(cString: resolved))
-    }
-}
-
-extension OpenFile {
-    /// Copies a range to the same offsets of another file, sharing blocks where the file system can.
-    fileprivate func copy(_ range: Range<UInt64>, to target: OpenFile) throws(LogError) {
-        do throws(Errno) { try SystemCall.copy(descriptor, to: target.descriptor, range) } catch {
-            throw .system(error, "copy_file_range(2)", file: target.path)
-        }
     }
 }

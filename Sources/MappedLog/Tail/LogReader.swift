@@ -70,7 +70,8 @@ final class LogReader: Sendable {
     func knownDurable() throws(LogError) -> UInt64 {
         let found: UInt64
         if let control = liveControl {
-            found = control.durable.load()
+            // In memory all that is committed is as durable as it gets.
+            found = log.medium.isPersistent ? control.durable.load() : control.currentSlot().tail
         } else if let closed = cleanClose {
             found = closed.tail
         } else {
@@ -154,10 +155,15 @@ final class LogReader: Sendable {
         for case .unsupported(base, let name) in names {
             return log.unsupportedForm(base, name)
         }
-        if let first = names.first?.base, first > base, let line = try? segment(first)?.activation,
-            line.baseSequence >= sequence
-        {
-            return .gone(sequence..<line.baseSequence, position: first + SegmentGeometry.dataStart)
+        if let first = names.first?.base, first > base {
+            // Meanwhile that one may be gone, too.
+            guard let line = try? segment(first)?.activation else {
+                let isChanged = (try? log.medium.listSegments())?.first?.base != first
+                return isChanged ? absence(of: base, sequence: sequence) : log.missing(base, durable: nil)
+            }
+            if line.baseSequence >= sequence {
+                return .gone(sequence..<line.baseSequence, position: first + SegmentGeometry.dataStart)
+            }
         }
         return log.missing(base, durable: state.withLock { $0.durable })
     }

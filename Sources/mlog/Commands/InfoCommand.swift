@@ -23,7 +23,7 @@ struct InfoCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-        let info = try Log.openReadOnly(at: log.path).info()
+        let info = try Log.openReadOnly(at: log).info()
         if json {
             try JSONReport.print(info)
         } else {

@@ -31,7 +31,7 @@ struct RestoreCommand: ParsableCommand {
         do {
             defer { bar.clear() }
             let wanted = segments.isEmpty ? nil : segments.map(\.position)
-            report = try Compactor.restore(at: log.path, segments: wanted) { bar.update($0) }
+            report = try Compactor.restore(at: log, segments: wanted) { bar.update($0) }
         }
         if json {
             try JSONReport.print(report)

@@ -112,7 +112,7 @@ struct TailCommand: ParsableCommand {
     private var visibility: Visibility { durable ? .durable : .committed }
 
     private func tail(as name: String, with printer: inout RecordPrinter) throws {
-        let log = try Log.openReadOnly(at: log.path)
+        let log = try Log.openReadOnly(at: log)
         let start = from?.start ?? .first
         let tailer = try log.tailer(named: name, startingAt: start, visibility: visibility, protecting: protect)
         var source = CommittingTailer(tailer)
@@ -120,7 +120,7 @@ struct TailCommand: ParsableCommand {
     }
 
     private func tail(with printer: inout RecordPrinter) throws {
-        let log = try Log.openReadOnly(at: log.path)
+        let log = try Log.openReadOnly(at: log)
         var tailer = try openTailer(of: log, reportingTo: &printer.gaps)
         // What a tailer that sees only durable records takes for the end is the end of all.
         let end = durable ? .position(try log.durablePosition) : TailStart.end
