@@ -1,5 +1,6 @@
 import Foundation
 import Glibc
+import MappedLog
 import SystemPackage
 import Testing
 
@@ -15,12 +16,8 @@ import Testing
         }
 
         deinit {
-            let process = Process()
-            process.executableURL = URL(filePath: Mlog.path.string)
-            process.arguments = ["destroy", "--yes", "--force", name]
-            process.standardError = nil
-            try? process.run()
-            process.waitUntilExit()
+            guard let location = try? LogLocation(name) else { return }
+            try? Maintenance.destroy(at: location, isForced: true)
         }
     }
 
@@ -84,10 +81,15 @@ import Testing
         #expect(try await Mlog.run("create", name, "--segment-size", "64KiB").status == 0)
         let silent = try await Mlog.run("destroy", name)
         #expect(silent.status == 1 && silent.errors.contains("--yes"))
-        let refused = try await PseudoTerminal.shell("echo 1 >&2; $mlog destroy \(name) < /dev/tty || true; true")
-        #expect(refused.status == 0)
+        for answer in ["\n", "n\n", "yes please\n"] {
+            let refused = try await PseudoTerminal.shell("$mlog destroy \(name) <&2", input: answer)
+            #expect(refused.status == 1)
+            #expect(refused.text.contains("Remove the log \(name) with 0 records? [y/N]"))
+            #expect(refused.text.contains("not removed"))
+        }
         #expect(try await Mlog.run("info", name).status == 0)
-        #expect(try await Mlog.run("destroy", "--yes", name).status == 0)
+        let accepted = try await PseudoTerminal.shell("$mlog destroy \(name) <&2", input: "y\n")
+        #expect(accepted.status == 0, "\(accepted.text)")
         #expect(try await Mlog.run("info", name).status == 1)
         let gone = try await Mlog.run("destroy", "--yes", name)
         #expect(gone.status == 1 && gone.errors.filter { $0 == "\n" }.count == 1)

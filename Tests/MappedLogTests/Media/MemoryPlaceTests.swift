@@ -319,6 +319,47 @@ import _CMappedLog
         }
     }
 
+    @Test func `a key may be made of a file`() throws {
+        try withTemporaryDirectory { directory in
+            let file = directory.appending("key")
+            let location = LogLocation.systemV(.file(file, id: 9))
+            #expect(try LogLocation("sysv:\(file)#9") == location)
+            #expect(code { _ = try Log.create(at: location) } == .notFound)
+            try writeFile(file, [])
+            defer { try? Maintenance.destroy(at: location, isForced: true) }
+            let log = try Log.create(at: location, options: LogMedium.systemV.small)
+            try log.append([1])
+            #expect(log.location == location)
+            #expect(Sight.of(location.path).records.map(\.payload) == [[1]])
+            let other = LogLocation.systemV(.file(file, id: 10))
+            #expect(code { _ = try Log.open(at: other) } == .notFound)
+            try log.close()
+            try Maintenance.destroy(at: location)
+            #expect(code { _ = try Log.open(at: location) } == .notFound)
+        }
+    }
+
+    @Test(arguments: LogMedium.inMemory)
+    func `what is told of a log beside a writer that drops segments is whole`(on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { logs in
+            let path = logs.appending("log")
+            let options = LogOptions(segmentSize: 64 << 10, retention: Retention(segments: 8))
+            let log = try Log.create(at: path, options: options)
+            let writer = Thread.run { for number in 0..<3000 { _ = try? log.append(payload(number, 4000)) } }
+            for _ in 0..<50 {
+                let reader = try Log.openReadOnly(at: path)
+                let info = try reader.info()
+                #expect(!info.segments.contains { $0.state == "damaged" })
+                #expect(info.firstSequence <= info.nextSequence)
+                // Who begins at the first record finds one, whichever is the first by then.
+                var tailer = try reader.tailer()
+                do throws(LogError) { _ = try tailer.nextSeen() } catch { #expect(error.code == .recordsGone) }
+            }
+            writer.join()
+            #expect(try Maintenance.verify(at: path).isWhole)
+        }
+    }
+
     @Test func `named tailers of System V are as many as there are places`() throws {
         try withTemporaryLogs(on: .systemV) { logs in
             let log = try Log.create(at: logs.appending("log"), options: .small)
