@@ -10,7 +10,8 @@ import _CTestSupport
 struct Worker: ParsableCommand {
     static let configuration = CommandConfiguration(
         subcommands: [
-            Append.self, Tail.self, AppendAndStop.self, Fork.self, ForkAndDie.self, TryToWrite.self, Brim.self,
+            Append.self, Tail.self, Count.self, AppendAndStop.self, Fork.self, ForkAndDie.self, TryToWrite.self,
+            Brim.self,
         ])
 
     static func main() {

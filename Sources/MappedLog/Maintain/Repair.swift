@@ -255,10 +255,8 @@ struct Repair {
             verdict.end.map({ index <= $0.row }) ?? true
         else { return }
         // What is whole keeps its form.
-        if row.form == .compacted(row.base), segment.gaps.isEmpty, segment.indexFaults.isEmpty, segment.behindEnd == nil
-        {
-            return
-        }
+        let isWhole = segment.gaps.isEmpty && segment.indexFaults.isEmpty && segment.behindEnd == nil
+        if isWhole, row.form == .compacted(row.base) { return }
         let scanner = try writable(row)
         if let range = segment.behindEnd {
             let position = row.base + range.lowerBound
