@@ -90,11 +90,26 @@ let package = Package(
             path: "Tests/MappedLogTestWorker",
             swiftSettings: strict
         ),
+        // Crash images: what a power cut could leave, recorded, built, recovered and checked.
+        .target(name: "_CDiskCalls", path: "Tests/_CDiskCalls"),
+        .target(
+            name: "MappedLogCrashImages",
+            dependencies: [
+                "MappedLog", "_CMappedLog", "_CDiskCalls", .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/MappedLogCrashImages",
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "MappedLogCrashTests",
+            dependencies: ["MappedLogCrashImages", .product(name: "SystemPackage", package: "swift-system")],
+            swiftSettings: strict
+        ),
         // The long campaigns: `tools/torture`.
         .executableTarget(
             name: "MappedLogTorture",
             dependencies: [
-                "MappedLog", "MappedLogTestSupport", "_CTestSupport",
+                "MappedLog", "MappedLogCrashImages", "MappedLogTestSupport", "_CTestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
