@@ -9,31 +9,45 @@ public struct CrashImageCampaign {
     public enum Mistake: CaseIterable, Sendable {
         /// One record more counts as acknowledged.
         case oneRecordMore
-        /// As if the library forgot a flush: of segments, of new segments' names, of what compaction writes, of named
-        /// tailers, of the clean-close note.
+        /// As if flushes of segments did nothing.
         case segmentsNotFlushed
+        /// As if flushes of the log's directory did nothing.
         case topDirectoryNotFlushed
+        /// As if compaction didn't flush what it writes.
         case compactedNotFlushed
+        /// As if durable commits of named tailers weren't flushed.
         case tailersNotFlushed
     }
 
+    /// What a campaign has done.
     public struct Counts: Sendable {
+        /// Runs that were recorded.
         public var runs = 0
+        /// Those of them that began with a recovery: of a disk that a power cut had left.
         public var runsOverRecovered = 0
+        /// Disks that were built, recovered and checked.
         public var images = 0
-        public var imagesOfExhaustedMoments = 0
+        /// Moments of which all disks were built, with sectors whole.
         public var exhaustedMoments = 0
+        /// How many disks these were.
+        public var imagesOfExhaustedMoments = 0
+        /// Disks that were recovered a second time.
         public var recoveredTwice = 0
+        /// Disks of a log that was being created, and didn't have to be there.
         public var withoutLog = 0
     }
 
+    /// A promise that was broken.
     public struct Finding: Sendable {
+        /// By which seed, where, and how.
         public let description: String
-        /// Where the disk and what was promised are kept, for ``replay(_:)``.
+        /// Where the disk and what was promised are kept, for ``replay(_:in:)``.
         public let kept: FilePath?
     }
 
+    /// What was done so far.
     public private(set) var counts = Counts()
+    /// What was found so far.
     public private(set) var findings: [Finding] = []
 
     private let mistake: Mistake?

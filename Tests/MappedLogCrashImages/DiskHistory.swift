@@ -28,9 +28,8 @@ struct FileHistory {
     }
 
     struct Flush {
-        /// All that had been written by then is on the disk…
+        /// When it began: what had been written by then is on the disk once it has ended.
         let began: Int
-        /// …from then on.
         let ended: Int
     }
 

@@ -5,6 +5,7 @@ public import SystemPackage
 public struct DiskImage: Sendable {
     /// By path relative to the directory.
     public var files: [String: [UInt8]] = [:]
+    /// The same.
     public var directories: Set<String> = []
 
     init() {}

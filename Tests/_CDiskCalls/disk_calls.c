@@ -24,18 +24,28 @@ void disk_observe(disk_observer *next, void *context) {
     pthread_mutex_unlock(&observing);
 }
 
-static void tell(struct disk_call call) {
-    if (__atomic_load_n(&observer, __ATOMIC_SEQ_CST) == NULL || is_inside) return;
-    int saved = errno;
-    is_inside = 1;
+// True: this thread holds the lock, and whatever it calls meanwhile is told before what any other thread calls.
+static int begin(void) {
+    if (__atomic_load_n(&observer, __ATOMIC_SEQ_CST) == NULL || is_inside) return 0;
     pthread_mutex_lock(&observing);
-    if (observer != NULL) observer(observer_context, &call);
-    pthread_mutex_unlock(&observing);
+    is_inside = 1;
+    return 1;
+}
+
+static void end(int begun, int is_done, struct disk_call call) {
+    if (!begun) return;
+    int saved = errno;
+    if (is_done && observer != NULL) observer(observer_context, &call);
     is_inside = 0;
+    pthread_mutex_unlock(&observing);
     errno = saved;
 }
 
+static void tell(struct disk_call call) { end(begin(), 1, call); }
+
 void disk_look(void) { tell((struct disk_call){DISK_CALL_LOOK, -1, 0, NULL, NULL}); }
+
+// A change of names happens under the lock: who sees a name tells what it does with it behind the name's own call.
 
 // The definition behind this one: libc's.
 #define NEXT(name)                                                        \
@@ -58,16 +68,20 @@ void disk_look(void) { tell((struct disk_call){DISK_CALL_LOOK, -1, 0, NULL, NULL
 int open(const char *path, int flags, ...) {
     NEXT(open)
     MODE_OF(flags)
+    int begun = (flags & O_CREAT) != 0 && begin();
     int file = next(path, flags, mode);
-    if (file >= 0) tell((struct disk_call){DISK_CALL_OPENED, file, flags, path, NULL});
+    if (file >= 0 && !begun) tell((struct disk_call){DISK_CALL_OPENED, file, flags, path, NULL});
+    end(begun, file >= 0, (struct disk_call){DISK_CALL_OPENED, file, flags, path, NULL});
     return file;
 }
 
 int openat(int directory, const char *path, int flags, ...) {
     NEXT(openat)
     MODE_OF(flags)
+    int begun = (flags & O_CREAT) != 0 && begin();
     int file = next(directory, path, flags, mode);
-    if (file >= 0) tell((struct disk_call){DISK_CALL_OPENED, file, flags, path, NULL});
+    if (file >= 0 && !begun) tell((struct disk_call){DISK_CALL_OPENED, file, flags, path, NULL});
+    end(begun, file >= 0, (struct disk_call){DISK_CALL_OPENED, file, flags, path, NULL});
     return file;
 }
 
@@ -117,52 +131,59 @@ int fdatasync(int file) {
 
 int link(const char *path, const char *target) {
     NEXT(link)
+    int begun = begin();
     int status = next(path, target);
-    if (status == 0) tell((struct disk_call){DISK_CALL_LINKED, -1, 0, path, target});
+    end(begun, status == 0, (struct disk_call){DISK_CALL_LINKED, -1, 0, path, target});
     return status;
 }
 
 int linkat(int from, const char *path, int to, const char *target, int flags) {
     NEXT(linkat)
-    int status = next(from, path, to, target, flags);
     // An unnamed file is linked by its entry under /proc/self/fd.
     int file = -1;
     if (sscanf(path, "/proc/self/fd/%d", &file) != 1) file = -1;
-    if (status == 0) tell((struct disk_call){DISK_CALL_LINKED, file, 0, path, target});
+    int begun = begin();
+    int status = next(from, path, to, target, flags);
+    end(begun, status == 0, (struct disk_call){DISK_CALL_LINKED, file, 0, path, target});
     return status;
 }
 
 int rename(const char *path, const char *target) {
     NEXT(rename)
+    int begun = begin();
     int status = next(path, target);
-    if (status == 0) tell((struct disk_call){DISK_CALL_RENAMED, -1, 0, path, target});
+    end(begun, status == 0, (struct disk_call){DISK_CALL_RENAMED, -1, 0, path, target});
     return status;
 }
 
 int renameat2(int from, const char *path, int to, const char *target, unsigned flags) {
     NEXT(renameat2)
+    int begun = begin();
     int status = next(from, path, to, target, flags);
-    if (status == 0) tell((struct disk_call){DISK_CALL_RENAMED, -1, (int)flags, path, target});
+    end(begun, status == 0, (struct disk_call){DISK_CALL_RENAMED, -1, (int)flags, path, target});
     return status;
 }
 
 int unlink(const char *path) {
     NEXT(unlink)
+    int begun = begin();
     int status = next(path);
-    if (status == 0) tell((struct disk_call){DISK_CALL_UNLINKED, -1, 0, path, NULL});
+    end(begun, status == 0, (struct disk_call){DISK_CALL_UNLINKED, -1, 0, path, NULL});
     return status;
 }
 
 int mkdir(const char *path, mode_t mode) {
     NEXT(mkdir)
+    int begun = begin();
     int status = next(path, mode);
-    if (status == 0) tell((struct disk_call){DISK_CALL_MADE_DIRECTORY, -1, 0, path, NULL});
+    end(begun, status == 0, (struct disk_call){DISK_CALL_MADE_DIRECTORY, -1, 0, path, NULL});
     return status;
 }
 
 int rmdir(const char *path) {
     NEXT(rmdir)
+    int begun = begin();
     int status = next(path);
-    if (status == 0) tell((struct disk_call){DISK_CALL_REMOVED_DIRECTORY, -1, 0, path, NULL});
+    end(begun, status == 0, (struct disk_call){DISK_CALL_REMOVED_DIRECTORY, -1, 0, path, NULL});
     return status;
 }
