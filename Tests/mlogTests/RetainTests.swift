@@ -68,18 +68,20 @@ struct RetainTests {
     @Test("A log is made like another, and keeps its size by itself")
     func createsLike() async throws {
         let log = try TemporaryLog()
-        let options = ["--segment-size 64KiB --permissions 0640 --durability 1ms --retain-segments 3 --retain-age 30d"]
-        #expect(try await Mlog.shell("$mlog create \(log.path) \(options[0])").status == 0)
+        let options = "--segment-size 64KiB --permissions 0640 --durability 1ms"
+        let rules = "--retain-segments 3 --retain-age 30d --compact-after 1h30m"
+        #expect(try await Mlog.shell("$mlog create \(log.path) \(options) \(rules)").status == 0)
         let like = log.directory + "/like"
         #expect(try await Mlog.run("create", "--like", log.path, "--durability", "never", like).status == 0)
         let settings = try [log.path, like].map { path in
             let data = try Data(contentsOf: URL(fileURLWithPath: path + "/options.json"))
             return try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
         }
-        for name in ["segmentSize", "permissions", "retention"] {
+        for name in ["segmentSize", "permissions", "retention", "compactAfterSeconds"] {
             #expect(settings[0][name] as? NSObject == settings[1][name] as? NSObject)
         }
         #expect(settings[0]["retention"] as? [String: Int] == ["segments": 3, "ageSeconds": 30 * 86_400])
+        #expect(settings[0]["compactAfterSeconds"] as? Int == 5_400)
         #expect(settings[1]["durability"] as? String == "never")
         #expect(settings[0]["id"] as? String != settings[1]["id"] as? String)
         try await Mlog.append(lines, to: log.path)

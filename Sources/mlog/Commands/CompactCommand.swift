@@ -36,8 +36,9 @@ struct CompactCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Leave segments raw that have a younger record.", valueName: "duration"))
     var olderThan: TimeSpan?
 
+    // While one is read back, compared and flushed, another is compressed.
     @Option(help: ArgumentHelp("Compact this many segments at a time.", valueName: "count"))
-    var jobs = 1
+    var jobs = 2
 
     @Flag(help: "Only say what would be compacted.")
     var dryRun = false
