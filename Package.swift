@@ -17,6 +17,7 @@ let package = Package(
         .library(name: "MappedLog", targets: ["MappedLog"]),
         .executable(name: "mlog", targets: ["mlog"]),
         .executable(name: "mlog-torture", targets: ["MappedLogTorture"]),
+        .executable(name: "mlog-fuzz", targets: ["MappedLogFuzzer"]),
     ],
     dependencies: [
         // FilePath, FilePermissions and Errno: the vocabulary of the public API.
@@ -103,6 +104,27 @@ let package = Package(
         .testTarget(
             name: "MappedLogCrashTests",
             dependencies: ["MappedLogCrashImages", .product(name: "SystemPackage", package: "swift-system")],
+            swiftSettings: strict
+        ),
+        // Fuzzing: `tools/fuzz`.
+        .target(
+            name: "MappedLogFuzzing",
+            dependencies: [
+                "MappedLog", "MappedLogCrashImages", "_CMappedLog",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/MappedLogFuzzing",
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "MappedLogFuzzer",
+            dependencies: ["MappedLogFuzzing", .product(name: "SystemPackage", package: "swift-system")],
+            path: "Tests/MappedLogFuzzer",
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "MappedLogFuzzTests",
+            dependencies: ["MappedLogFuzzing", .product(name: "SystemPackage", package: "swift-system")],
             swiftSettings: strict
         ),
         // The long campaigns: `tools/torture`.

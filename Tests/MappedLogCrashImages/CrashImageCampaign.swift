@@ -110,9 +110,19 @@ public struct CrashImageCampaign {
     ///
     /// - Returns: What is wrong with it; nil: nothing.
     public static func replay(_ kept: FilePath, in root: FilePath) throws -> String? {
-        let data = try Data(contentsOf: URL(filePath: kept.appending("promise.json").string))
-        let promise = try JSONDecoder().decode(Promise.self, from: data)
-        let image = try DiskImage(of: kept.appending("disk"))
+        func decode<Value: Decodable>(_ name: String) throws -> Value {
+            let data = try Data(contentsOf: URL(filePath: kept.appending(name).string))
+            return try JSONDecoder().decode(Value.self, from: data)
+        }
+        let promise: Promise = try decode("promise.json")
+        let identity: ControlIdentity? = try decode("control.json")
+        var image = try DiskImage(of: kept.appending("disk"))
+        try image.write(to: root)
+        if let identity, let own = ControlIdentity(of: root.appending(ImageCheck.control)),
+            let content = image.files[ImageCheck.control]
+        {
+            image.files[ImageCheck.control] = own.adopt(content, of: identity)
+        }
         do {
             _ = try ImageCheck(root: root).recover(image, promise, again: true)
             return nil
@@ -202,8 +212,11 @@ public struct CrashImageCampaign {
             withIntermediateDirectories: true
         )
         try image.write(to: place.appending("disk"))
-        let data = try JSONEncoder().encode(promise)
-        try data.write(to: URL(filePath: place.appending("promise.json").string))
+        func encode(_ value: some Encodable, _ name: String) throws {
+            try JSONEncoder().encode(value).write(to: URL(filePath: place.appending(name).string))
+        }
+        try encode(promise, "promise.json")
+        try encode(ControlIdentity(of: check.root.appending(ImageCheck.control)), "control.json")
         return place
     }
 }

@@ -39,7 +39,7 @@ struct DiskChoice {
             let count = Int.random(in: 0...sector.versions.count, using: &chance)
             guard count > 0 else { continue }
             let version = sector.versions[count - 1].bytes
-            for offset in word..<min(word + 8, version.count) { bytes[start + offset] = version[offset] }
+            for offset in word..<min(word + 8, max(word, version.count)) { bytes[start + offset] = version[offset] }
         }
     }
 }

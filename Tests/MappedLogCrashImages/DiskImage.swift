@@ -8,7 +8,8 @@ public struct DiskImage: Sendable {
     /// The same.
     public var directories: Set<String> = []
 
-    init() {}
+    /// Nothing.
+    public init() {}
 
     /// Reads a directory.
     public init(of root: FilePath) throws {
@@ -39,8 +40,14 @@ public struct DiskImage: Sendable {
         for path in directories.sorted() where !before.contains(where: { $0.path == path }) {
             guard unsafe mkdir(root + "/" + path, 0o700) == 0 else { throw Errno(rawValue: errno) }
         }
-        for (path, bytes) in files {
-            let file = try openFile(root + "/" + path, O_RDWR | O_CREAT)
+        try write(files.keys, to: FilePath(root))
+    }
+
+    /// Writes just these of its files.
+    public func write(_ paths: some Sequence<String>, to root: FilePath) throws {
+        for path in paths {
+            guard let bytes = files[path] else { continue }
+            let file = try openFile(root.string + "/" + path, O_RDWR | O_CREAT)
             try file.closeAfter {
                 // What it held goes first, so that zeros are holes, as they are in what was allocated only.
                 try file.resize(to: 0)

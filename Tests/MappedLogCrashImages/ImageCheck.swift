@@ -9,6 +9,8 @@ struct ImageCheck {
     let root: FilePath
     var log: FilePath { root.appending(Self.logName) }
     static let logName = "log"
+    /// Relative to the root.
+    static let control = "log/live/control"
 
     struct Broken: Error, CustomStringConvertible {
         let description: String
@@ -109,7 +111,6 @@ struct ImageCheck {
     /// After a power cut the machine boots again: what `live/control` says of its boot must count for nothing.
     private static func afterBoot(_ image: DiskImage) -> DiskImage {
         var image = image
-        let control = logName + "/live/control"
         let offset = MemoryLayout<mlog_control>.offset(of: \.boot_id)!
         if var bytes = image.files[control], bytes.count >= offset + 16 {
             for index in offset..<offset + 16 { bytes[index] ^= 0x5A }

@@ -8,7 +8,7 @@ import Testing
 ///
 /// One after the other: what one records, the others would be seen in.
 @Suite(.serialized) struct CrashImageTests {
-    private func withRoot<Result>(_ body: (FilePath) throws -> Result) throws -> Result {
+    func withRoot<Result>(_ body: (FilePath) throws -> Result) throws -> Result {
         let memory = "/dev/shm"
         let parent = unsafe access(memory, W_OK) == 0 ? memory : NSTemporaryDirectory()
         var template = Array("\(parent)/mlog-crash-images-XXXXXX".utf8CString)

@@ -103,18 +103,18 @@ struct LogSurvey: Sendable {
     /// The largest watermark that any valid frame states, or a compacted segment.
     ///
     /// The watermark only rises, so of the frames those of the last segment that states one have the largest. But they
-    /// may be older than the compaction of a segment before them.
+    /// may be older than the compaction of a segment before them, the one that holds their watermark included.
     private static func knownDurable(_ log: LogPlace, _ bases: [UInt64]) throws(LogError) -> UInt64 {
         var stated: UInt64?
         for base in bases.reversed() {
-            // What lies before says less.
-            if let stated, stated >= base { return stated }
             let scanner = try log.scanner(base)
             // Only what is durable is compacted, up to the start of the segment behind it.
             if scanner.isCompacted {
                 return max(stated ?? 0, base + log.geometry.segmentSize + SegmentGeometry.dataStart)
             }
             if stated == nil { stated = try scanner.statedDurable() }
+            // What lies before says less.
+            if let stated, stated >= base { return stated }
         }
         return max(stated ?? 0, bases[0] + SegmentGeometry.dataStart)
     }

@@ -116,12 +116,16 @@ import _CMappedLog
         }
     }
 
-    @Test func `a log whose frames know less than its compacted segments is recovered`() throws {
+    /// Frames that state the log's first position, and frames that state a position inside of what is compacted.
+    @Test(arguments: [false, true])
+    func `a log whose frames know less than its compacted segments is recovered`(syncsBetween: Bool) throws {
         try withTemporaryDirectory { directory in
             let path = directory.appending("log")
             let log = try Log.create(at: path, options: .small)
-            // Nothing is flushed while these are appended, so each states the log's first position.
-            for number in 0..<3 { try log.append(payload(number, 40_000)) }
+            for number in 0..<3 {
+                try log.append(payload(number, 40_000))
+                if number == 0 && syncsBetween { try log.sync() }
+            }
             try log.sync()
             let raw = try LogImage(of: path).withoutLive
             _ = try Compactor.compact(at: path)
