@@ -30,7 +30,7 @@ let target = try FuzzTarget(decoder, in: root)
     var arguments = unsafe ([CommandLine.arguments[0]] + CommandLine.arguments.dropFirst(2)).map { unsafe strdup($0) }
     var count = unsafe CInt(arguments.count)
     unsafe arguments.append(nil)
-    var start = unsafe arguments.withUnsafeMutableBufferPointer { unsafe $0.baseAddress! }
+    var start = unsafe arguments.withUnsafeMutableBufferPointer { $0.baseAddress! }
     let status = unsafe runDriver(&count, &start) { bytes, count in
         unsafe target.run(Array(UnsafeBufferPointer(start: bytes, count: count)))
         return 0

@@ -29,7 +29,7 @@ extension [UInt8] {
     }
 
     mutating func store(_ value: UInt32, at offset: Int) {
-        for index in 0..<4 where offset + index < count {
+        for index in 0..<4 where (0..<count).contains(offset + index) {
             self[offset + index] = UInt8(truncatingIfNeeded: value >> (8 * UInt32(index)))
         }
     }

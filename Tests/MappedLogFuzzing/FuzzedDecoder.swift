@@ -81,10 +81,15 @@ public struct FuzzedMode: Sendable {
     /// And repaired before.
     public let repairs: Bool
 
+    /// Verified.
+    public let verifies: Bool
+
+    /// What costs more is done less often.
     init(_ byte: UInt8) {
         signs = byte & 1 != 0
-        writes = byte & 2 != 0
-        repairs = byte & 4 != 0
+        writes = byte & 0b0000_1110 == 0b0000_0010
+        repairs = byte & 0b0011_1110 == 0b0011_0010
+        verifies = byte & 0b1000_0000 != 0
     }
 }
 

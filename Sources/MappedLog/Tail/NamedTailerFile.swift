@@ -58,8 +58,8 @@ final class NamedTailerFile: Sendable {
         }
         self.file = file
         self.log = log
-        // A file that was just made had no bytes when it was opened.
-        guard file.byteCount == UInt64(MLOG_TAILER_FILE_BYTES) || (create && file.byteCount == 0) else {
+        // One that was just made had no bytes when it was opened; nor has one whose making a crash cut short.
+        guard file.byteCount == UInt64(MLOG_TAILER_FILE_BYTES) || file.byteCount == 0 else {
             throw LogError(
                 .damaged,
                 file: file.path,

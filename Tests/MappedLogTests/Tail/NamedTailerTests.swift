@@ -113,6 +113,20 @@ import Testing
         }
     }
 
+    @Test(arguments: [0, 1024]) func `a tailer whose making was cut short is as if it weren't there`(byteCount: Int) throws {
+        try withTemporaryDirectory { directory in
+            let path = directory.appending("log")
+            let log = try makeLog(at: path)
+            try log.sync()
+            try writeFile(path.appending("tailers/cut"), [UInt8](repeating: 0, count: byteCount))
+            #expect(try log.namedTailers().isEmpty)
+            #expect(try Maintenance.verify(at: path).findings.isEmpty)
+            #expect(try log.retain(Retention(segments: 1)).removed.count == 2)
+            let tailer = try log.tailer(named: "cut")
+            #expect(try log.namedTailers().map(\.sequence) == [tailer.tailer.sequence])
+        }
+    }
+
     @Test func `a torn commit leaves the one before`() throws {
         try withTemporaryDirectory { directory in
             let path = directory.appending("log")
