@@ -86,7 +86,11 @@ int mlog_link_unnamed(int descriptor, const char *path) {
 
 int mlog_ofd_lock(int descriptor, short type, off_t byte) {
     struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
-    return result(fcntl(descriptor, F_OFD_SETLK, &lock));
+    int status;
+    // An unlock that nobody repeats would keep the gate shut for as long as this process lives.
+    do status = fcntl(descriptor, F_OFD_SETLK, &lock);
+    while (status < 0 && errno == EINTR);
+    return result(status);
 }
 
 int mlog_ofd_is_locked(int descriptor, off_t byte) {

@@ -329,6 +329,8 @@ struct LogVerdict {
                 note(error, error.file ?? check.place.medium.path)
             } catch  where error.code == .notFound {
                 continue
+            } catch  where error.saysNothingOfTheDisk {
+                throw error
             } catch {
                 let kind: Damage.Kind = error.code == .unsupportedFeature ? .unsupported : .namedTailer
                 add(

@@ -47,7 +47,10 @@ final class NamedTailerFile: Sendable {
                 advice: "choose another name"
             )
         }
-        guard let file = try log.medium.openNamedTailer(name, create: create, writable: writable) else {
+        // One without bytes was begun, and its maker died or found the disk full: it never was a tailer.
+        guard let file = try log.medium.openNamedTailer(name, create: create, writable: writable),
+            create || file.byteCount > 0
+        else {
             throw LogError(
                 .notFound,
                 file: log.medium.path,
