@@ -123,7 +123,8 @@ import Testing
         }
     }
 
-    @Test(arguments: [0, 1024]) func `a tailer whose making was cut short is as if it weren't there`(byteCount: Int) throws {
+    @Test(arguments: [0, 1024])
+    func `a tailer whose making was cut short is as if it weren't there`(byteCount: Int) throws {
         try withTemporaryDirectory { directory in
             let path = directory.appending("log")
             let log = try makeLog(at: path)
