@@ -24,6 +24,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-system", from: "1.6.0"),
         // Arguments, help and completion of the command.
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.7.0"),
+        // Percentiles of latencies that `mlog bench` measures.
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
         // Runs the command in its tests, with pipes and signals.
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     ],
@@ -39,24 +41,22 @@ let package = Package(
             dependencies: ["_CMappedLog", "CLZ4", .product(name: "SystemPackage", package: "swift-system")],
             swiftSettings: lifetimes
         ),
+        // What `mlog bench` needs of the system and Swift can't reach.
+        .target(name: "_CBench"),
         .executableTarget(
             name: "mlog",
             dependencies: [
-                "MappedLog",
+                "MappedLog", "_CBench",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
-            swiftSettings: strict
-        ),
-        .executableTarget(
-            name: "MappedLogBenchmarks",
-            dependencies: ["MappedLog", .product(name: "SystemPackage", package: "swift-system")],
             swiftSettings: strict
         ),
         .testTarget(
             name: "MappedLogTests",
             dependencies: [
-                "MappedLog", "ReadmeExample", "_CMappedLog",
+                "MappedLog", "MappedLogTestSupport", "ReadmeExample", "_CMappedLog",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: lifetimes
@@ -72,11 +72,13 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        // Counts the worker's allocations.
+        .target(name: "_CAllocationCount", path: "Tests/_CAllocationCount"),
         // Forking, and what tells records apart, for tests with several processes.
         .target(name: "_CTestSupport", path: "Tests/_CTestSupport"),
         .target(
             name: "MappedLogTestSupport",
-            dependencies: ["_CTestSupport", .product(name: "SystemPackage", package: "swift-system")],
+            dependencies: ["MappedLog", "_CTestSupport", .product(name: "SystemPackage", package: "swift-system")],
             path: "Tests/MappedLogTestSupport",
             swiftSettings: strict
         ),
@@ -84,7 +86,7 @@ let package = Package(
         .executableTarget(
             name: "MappedLogTestWorker",
             dependencies: [
-                "MappedLog", "MappedLogTestSupport", "_CTestSupport",
+                "MappedLog", "MappedLogTestSupport", "_CTestSupport", "_CAllocationCount",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

@@ -12,8 +12,19 @@ extension Log {
     /// - Returns: The state of the log at one moment; beside writers its parts may be some records apart.
     public func info() throws(LogError) -> LogInfo {
         let reader = try checkedReader()
+        var attempts = 0
+        while true {
+            let bases = try reader.log.listedBases()
+            let info = try info(reader, bases)
+            attempts += 1
+            // What went while it was looked at isn't damaged.
+            let first = try reader.log.listedBases().first
+            if attempts == 10 || first == bases.first { return info }
+        }
+    }
+
+    private func info(_ reader: LogReader, _ bases: [UInt64]) throws(LogError) -> LogInfo {
         let place = reader.log
-        let bases = try place.listedBases()
         guard let first = bases.first else { throw place.missing(0, durable: nil) }
         let start = first + SegmentGeometry.dataStart
         let line = try? place.activation(first)
@@ -32,8 +43,9 @@ extension Log {
             nextSequence: end?.sequence ?? next,
             firstPosition: start,
             endPosition: endPosition,
-            durablePosition: (try? reader.knownDurable()) ?? start,
+            durablePosition: location.isInMemory ? endPosition : (try? reader.knownDurable()) ?? start,
             writers: place.medium.writersAlive()?.shared ?? 0,
+            retentionObstacle: place.retentionObstacle,
             tailers: place.tailerInfos(nextSequence: end?.sequence ?? next),
             segments: segments
         )

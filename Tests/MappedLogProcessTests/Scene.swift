@@ -9,7 +9,9 @@ import _CTestSupport
 final class Scene {
     let directory: FilePath
     let board: Board
-    var log: FilePath { directory.appending("log") }
+    /// Where the log is, as entry points take it.
+    let log: FilePath
+    private let medium: LogMedium
     private var boardPath: FilePath { directory.appending("board") }
     private var nextEntry = 0
     private var reports = 0
@@ -17,17 +19,20 @@ final class Scene {
     private(set) var entries: [UInt32: [Int]] = [:]
 
     // With `options` the log is created; nil: not yet.
-    init(_ options: LogOptions? = LogOptions(durability: .never)) throws {
+    init(_ options: LogOptions? = LogOptions(durability: .never), on medium: LogMedium = .file) throws {
         var template = Array((NSTemporaryDirectory() + "/mapped-log-XXXXXX").utf8CString)
         guard unsafe mkdtemp(&template) != nil else { throw Errno(rawValue: errno) }
         directory = FilePath(String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self))
         board = try Board(directory.appending("board"))
-        if let options { try Log.create(at: log, options: options).close() }
+        self.medium = medium
+        log = medium.newPath(in: directory)
+        if let options { try Log.create(at: log, options: medium.unbounded(options)).close() }
     }
 
     deinit {
         // Children that a test that failed left.
         board[.stop] = 1
+        medium.remove(log)
         try? FileManager.default.removeItem(atPath: directory.string)
     }
 

@@ -9,7 +9,10 @@ import _CTestSupport
 @main
 struct Worker: ParsableCommand {
     static let configuration = CommandConfiguration(
-        subcommands: [Append.self, Tail.self, AppendAndStop.self, Fork.self, ForkAndDie.self, TryToWrite.self])
+        subcommands: [
+            Append.self, Tail.self, Count.self, AppendAndStop.self, Fork.self, ForkAndDie.self, TryToWrite.self,
+            Brim.self,
+        ])
 
     static func main() {
         test_die_with_parent()
@@ -63,6 +66,7 @@ struct Opening: ParsableArguments {
             }
         let opening = OpenOptions(durability: durability, stallTimeout: .milliseconds(stallMilliseconds))
         guard let create else { return try Log.open(at: path, opening: opening) }
-        return try Log.openOrCreate(at: path, options: LogOptions(segmentSize: create), opening: opening)
+        let options = LogMedium(of: path).unbounded(LogOptions(segmentSize: create))
+        return try Log.openOrCreate(at: path, options: options, opening: opening)
     }
 }

@@ -56,7 +56,7 @@ struct Recovery {
         let torn = cut..<min(end, log.geometry.dataEnd)
         report.cutPosition = survey.end
         report.cutBytes = UInt64(torn.count)
-        report.kept.append(try log.medium.setAside(scanner.file, torn, position: survey.end).string)
+        report.keep(try log.medium.setAside(scanner.file, torn, position: survey.end))
         // The word at the cut goes first: a recovery that starts over must cut here again.
         try scanner.file.zero(torn.lowerBound..<torn.lowerBound + 8)
         try scanner.file.flushData()
@@ -85,7 +85,7 @@ struct Recovery {
             if isBlank {
                 try log.medium.remove(.raw(base))
             } else {
-                report.kept.append(try log.medium.setAsideSegment(.raw(base)).string)
+                report.keep(try log.medium.setAsideSegment(.raw(base)))
             }
         }
     }

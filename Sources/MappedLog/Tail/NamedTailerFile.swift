@@ -70,21 +70,13 @@ final class NamedTailerFile: Sendable {
         }
     }
 
-    /// Takes the tailer for this process, until the file is closed: `fcntl(2)`, `F_OFD_SETLK`.
+    /// Takes the tailer for this process, until the file is closed.
     ///
     /// - Returns: False when it is open elsewhere.
-    func tryLock() throws(LogError) -> Bool {
-        do throws(Errno) { return try SystemCall.tryLock(file.descriptor, F_WRLCK, byte: 0) } catch {
-            throw .system(error, "fcntl(2), F_OFD_SETLK", file: file.path)
-        }
-    }
+    func tryLock() throws(LogError) -> Bool { try file.tryLock(F_WRLCK) }
 
-    /// Whether some open file description holds the lock; a look, which takes nothing.
-    func isLocked() throws(LogError) -> Bool {
-        let status = mlog_ofd_is_locked(file.descriptor, 0)
-        if status < 0 { throw .system(Errno(rawValue: -status), "fcntl(2), F_OFD_GETLK", file: file.path) }
-        return status == 1
-    }
+    /// Whether somebody holds the lock; a look, which takes nothing.
+    func isLocked() throws(LogError) -> Bool { try file.isLocked() }
 
     /// The place that was stored last; nil when none ever was.
     ///

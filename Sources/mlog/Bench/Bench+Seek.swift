@@ -7,7 +7,7 @@ extension Bench {
         let records = records ?? 10_000_000
         let seeks = max(1, seeks / repetitions)
         for size in recordBytes ?? [64] {
-            let raw = try ground.filledLog("raw", records: records, payloads: .text(size: size))
+            let (raw, sealed) = try ground.filledLog("raw", records: records, payloads: .text(size: size))
             var times: [String: [Double]] = [:]
             var worst: [String: WorkerReport] = [:]
             var logs = [("raw", raw)]
@@ -22,33 +22,22 @@ extension Bench {
             }
             for _ in 0..<repetitions {
                 for (mode, log) in logs {
-                    let worker = try Worker(.seek(log: log.string, count: seeks))
-                    try worker.go()
-                    let report = try worker.report()
-                    times[mode, default: []].append(report.nanoseconds / Double(seeks))
+                    let report = try Worker.run(.seek(log: log.string, count: seeks, below: sealed))
+                    times[mode, default: []].append(report.nanosecondsPerRecord)
                     worst[mode, default: WorkerReport()].keepWorst(of: report)
                 }
             }
             let reference = Spread(times["raw", default: [1]]).median
             for (mode, log) in logs {
-                var line = BenchLine(.seek, medium, mode, recordBytes: size)
+                var line = BenchLine("seek", medium, mode, recordBytes: size)
                 line.add(nanosecondsPerRecord: times[mode, default: []], records: seeks)
-                line.add("log_records", Double(records))
+                line.add("log_records", Double(sealed))
                 line.add("ratio_to_raw", Spread(times[mode, default: []]).median / reference)
                 line.add(worst[mode, default: WorkerReport()])
                 try report(line)
                 try ground.remove(log)
             }
         }
-    }
-}
-
-extension WorkerReport {
-    /// Of several runs the most memory and the longest wait.
-    mutating func keepWorst(of other: WorkerReport) {
-        cpuWait = max(cpuWait, other.cpuWait)
-        peakAnonymousBytes = max(peakAnonymousBytes, other.peakAnonymousBytes)
-        peakResidentBytes = max(peakResidentBytes, other.peakResidentBytes)
     }
 }
 

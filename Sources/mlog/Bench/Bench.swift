@@ -5,6 +5,7 @@ struct Bench: ~Copyable {
     let seeks: Int
     let recordBytes: [Int]?
     let repetitions: Int
+    let mode: String
     let levels: [Int]
     let blockSizes: [UInt64]
     private let json: Bool
@@ -16,6 +17,7 @@ struct Bench: ~Copyable {
         seeks: Int,
         recordBytes: [Int]?,
         repetitions: Int,
+        mode: String,
         levels: [Int],
         blockSizes: [UInt64],
         json: Bool
@@ -25,18 +27,32 @@ struct Bench: ~Copyable {
         self.seeks = seeks
         self.recordBytes = recordBytes
         self.repetitions = repetitions
+        self.mode = mode
         self.levels = levels
         self.blockSizes = blockSizes
         self.json = json
     }
 
-    var medium: String { ground.medium }
+    var medium: String { ground.medium.rawValue }
+
+    func wants(_ mode: String) -> Bool {
+        self.mode.isEmpty || mode.contains(self.mode)
+    }
 
     mutating func run(_ work: BenchWork) throws {
         let first = lines.count
         switch work {
+        case .append: try append()
+        case .batch: try batch()
+        case .concurrent: try concurrent()
+        case .durable: try durable()
+        case .group: try groupCommit()
+        case .scan: try scan()
+        case .tail: try tail()
+        case .latency: try latency()
         case .seek: try seek()
         case .compact: try compact()
+        case .open: try open()
         }
         if !json { try BenchTable.print(lines[first...]) }
     }

@@ -6,17 +6,15 @@ import SystemPackage
 /// The directory in which a benchmark makes its logs; it goes away with the last reference.
 final class BenchGround {
     let directory: FilePath
-    let medium = "file"
+    let medium: BenchMedium
     private let segmentSize: UInt64
     private let isKept: Bool
     private var count = 0
 
-    /// - Parameters:
-    ///   - parent: Where to make it.
-    ///   - segmentSize: That of its logs.
-    ///   - isKept: Whether it stays there.
-    init(in parent: FilePath, segmentSize: UInt64, isKept: Bool) throws {
+    /// Makes the directory; one that is kept stays there.
+    init(_ medium: BenchMedium, in parent: FilePath, segmentSize: UInt64, isKept: Bool) throws {
         directory = parent.appending("mlog-bench.\(getpid())")
+        self.medium = medium
         self.segmentSize = segmentSize
         self.isKept = isKept
         try FileManager.default.createDirectory(atPath: directory.string, withIntermediateDirectories: true)
@@ -32,21 +30,27 @@ final class BenchGround {
         return directory.appending("\(name).\(count)")
     }
 
+    /// The logs' segment size.
+    var segmentBytes: Int { Int(segmentSize) }
+
     /// A new log, open for appending.
     func newLog(_ name: String, durability: Durability = .never, segmentSize: UInt64? = nil) throws -> Log {
         let options = LogOptions(segmentSize: segmentSize ?? self.segmentSize, durability: durability)
         return try Log.create(at: newPath(name), options: options)
     }
 
-    /// A log of that many records, closed, so that all of it is on the disk.
-    func filledLog(_ name: String, records: Int, payloads: Payloads) throws -> FilePath {
+    /// A log of that many records, closed, so that all of it is on the disk, and how many of them are in sealed segments:
+    /// the others can't be compacted.
+    func filledLog(_ name: String, records: Int, payloads: Payloads) throws -> (path: FilePath, sealed: Int) {
         let log = try newLog(name)
         for index in 0..<records {
             if index % 100_000 == 0 { try Bench.checkInterruption() }
             try payloads.append(index, to: log)
         }
+        let sealed = try log.info().segments.filter { $0.state == "sealed" }.reduce(0) { $0 + $1.records }
         try log.close()
-        return log.path
+        guard sealed > 0 else { throw CommandFailure("too few records to seal a segment; give more with --records") }
+        return (log.path, Int(sealed))
     }
 
     func remove(_ path: FilePath) throws {

@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Histogram
 
 /// One result, in the form that the yardsticks of `tools/compare` print too.
 struct BenchLine {
@@ -9,8 +10,13 @@ struct BenchLine {
     /// The measured figures by their names in JSON, in the order a person reads them.
     private(set) var figures: [(name: String, value: Double)] = []
 
-    init(_ what: BenchWork, _ medium: String, _ mode: String, recordBytes: Int) {
-        self.what = "mlog.\(what.lineName)"
+    /// - Parameters:
+    ///   - what: What was done, as lines name it behind `mlog.`.
+    ///   - medium: Where.
+    ///   - mode: How.
+    ///   - recordBytes: A record's payload.
+    init(_ what: String, _ medium: String, _ mode: String, recordBytes: Int) {
+        self.what = "mlog.\(what)"
         self.medium = medium
         self.mode = mode
         self.recordBytes = recordBytes
@@ -26,6 +32,22 @@ struct BenchLine {
         add("ns_max", spread.largest)
         add("records_per_s", (1e9 / spread.median).rounded())
         add("mb_per_s", Double(recordBytes) * 1e3 / spread.median)
+    }
+
+    /// Delays of all repetitions, in nanoseconds; the 50th percentile is the median of the repetitions' own.
+    mutating func add(delays: [[UInt64]]) {
+        let pooled = Histogram(delays.joined())
+        let medians = Spread(delays.map { Double(Histogram($0).valueAtPercentile(50)) })
+        add("samples", Double(pooled.totalCount))
+        add("reps", Double(delays.count))
+        add("p50_ns", medians.median)
+        add("p50_min", medians.smallest)
+        add("p50_max", medians.largest)
+        add("p90_ns", Double(pooled.valueAtPercentile(90)))
+        add("p99_ns", Double(pooled.valueAtPercentile(99)))
+        add("p999_ns", Double(pooled.valueAtPercentile(99.9)))
+        add("max_ns", Double(pooled.max))
+        add("mean_ns", pooled.mean)
     }
 
     mutating func add(_ name: String, _ value: Double) {
@@ -84,5 +106,13 @@ struct Spread {
         smallest = sorted[0]
         median = sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
         largest = sorted[sorted.count - 1]
+    }
+}
+
+extension Histogram where Count == UInt64 {
+    /// The distribution of nanoseconds, with three digits.
+    init(_ nanoseconds: some Sequence<UInt64>) {
+        self.init(highestTrackableValue: 1 << 40, numberOfSignificantValueDigits: .three)
+        for value in nanoseconds { record(value) }
     }
 }

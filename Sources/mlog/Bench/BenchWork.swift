@@ -2,13 +2,19 @@ import ArgumentParser
 
 /// A kind of work that `mlog bench` measures.
 enum BenchWork: String, CaseIterable {
+    case append
+    case batch
+    case concurrent
+    case durable
+    case group
+    case scan
+    case tail
+    case latency
     case seek
     case compact
+    case open
 
     static let names = allCases.map(\.rawValue).joined(separator: ", ")
-
-    /// What lines call it, behind `mlog.`.
-    var lineName: String { rawValue }
 }
 
 /// One kind of work, or all.

@@ -22,10 +22,10 @@ struct Payloads {
 
     /// Pieces of lines as a web service logs them.
     ///
-    /// The pool is longer than the largest block, so that no block holds the same piece twice.
+    /// The pool is as long as the largest block, so that no block holds the same piece twice.
     static func text(size: Int) -> Payloads {
         var pool: [UInt8] = []
-        let length = (8 << 20) + size
+        let length = (4 << 20) + size
         pool.reserveCapacity(length + 512)
         let levels = ["info", "info", "info", "debug", "warn", "error"]
         let paths = ["/api/v1/users", "/api/v1/orders", "/healthz", "/static/app.js", "/api/v1/cart/items"]
@@ -52,5 +52,13 @@ struct Payloads {
     func append(_ index: Int, to log: Log) throws(LogError) {
         let start = (index &* size) & mask
         unsafe try log.append(pool.span.bytes.extracting(start..<start &+ size))
+    }
+
+    /// So many records, to be appended as a batch.
+    func batch(_ count: Int) -> [ArraySlice<UInt8>] {
+        (0..<count).map { index in
+            let start = (index &* size) & mask
+            return pool[start..<start + size]
+        }
     }
 }

@@ -6,11 +6,9 @@ struct SeekWorker: WorkerWork {
     private let log: Log
     private let sequences: [UInt64]
 
-    init(log path: String, count: Int) throws {
-        let log = try Log.openReadOnly(at: FilePath(path))
-        let end = try log.nextSequence
-        self.log = log
-        sequences = (0..<count).map { _ in UInt64.random(in: 0..<end) }
+    init(log path: String, count: Int, below end: Int) throws {
+        log = try Log.openReadOnly(at: FilePath(path))
+        sequences = (0..<count).map { _ in UInt64.random(in: 0..<UInt64(end)) }
     }
 
     func run() throws -> WorkerReport {
@@ -36,6 +34,7 @@ struct SeekWorker: WorkerWork {
             }
         }
         report.end = ThreadClock.now() - looking
+        report.records = sequences.count
         report.cpuWait = wait.share
         let peak = ProcessMemory.peakResident
         report.peakResidentBytes = peak - min(peak, resident)

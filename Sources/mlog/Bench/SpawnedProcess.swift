@@ -7,7 +7,7 @@ import SystemPackage
 final class SpawnedProcess {
     private let id: pid_t
     private let name: String
-    private let input: FileDescriptor
+    private var input: FileDescriptor?
     private let output: FileDescriptor
     private var unread: [UInt8] = []
     private var hasEnded = false
@@ -47,13 +47,12 @@ final class SpawnedProcess {
             kill(id, SIGKILL)
             _ = reap()
         }
-        try? input.close()
+        try? input?.close()
         try? output.close()
     }
 
-    /// Lets it go on that waits for a byte.
-    func goOn() throws {
-        try input.writeAll([UInt8(ascii: "\n")])
+    func write(_ text: String) throws {
+        try input?.writeAll(text.utf8)
     }
 
     /// The next line that it prints.
@@ -70,8 +69,10 @@ final class SpawnedProcess {
         }
     }
 
-    /// Waits for its end, which must be a good one.
+    /// Ends its input, and waits for its end, which must be a good one.
     func end() throws {
+        try input?.close()
+        input = nil
         while try !read().isEmpty {}
         let status = reap()
         hasEnded = true

@@ -12,6 +12,16 @@ enum ThreadClock {
     }
 }
 
+extension ThreadClock {
+    /// Sleeps to just before that time, and spins up to it; not at all where it is over.
+    static func sleep(until time: UInt64) {
+        let early = time &- min(time, 100_000)
+        var wake = timespec(tv_sec: Int(early / 1_000_000_000), tv_nsec: Int(early % 1_000_000_000))
+        while unsafe clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &wake, nil) == EINTR {}
+        while now() < time {}
+    }
+}
+
 /// Tells which share of a time this thread stood ready without a CPU: above 0.02 it is the neighbours that are measured.
 struct CPUWait {
     private let start = ThreadClock.now()

@@ -12,15 +12,44 @@ struct Worker {
         guard answer == "ready" else { throw CommandFailure("a worker is not ready, but says: \(answer)") }
     }
 
-    /// Lets it begin.
-    func go() throws {
-        try process.goOn()
+    /// Lets it begin, at a time of `ThreadClock`.
+    func begin(at time: UInt64 = 0) throws {
+        try process.write("\(time)\n")
     }
 
-    /// Waits until it is done.
+    /// Waits until it says that it looks for records.
+    func awaitWaiting() throws {
+        let answer = try process.line()
+        guard answer == "waiting" else { throw CommandFailure("a worker doesn't wait, but says: \(answer)") }
+    }
+
+    /// Waits until it is done; then it may begin once more.
     func report() throws -> WorkerReport {
-        let report = try JSONDecoder().decode(WorkerReport.self, from: Data(process.line().utf8))
+        try JSONDecoder().decode(WorkerReport.self, from: Data(process.line().utf8))
+    }
+
+    /// Lets it end.
+    func end() throws {
         try process.end()
+    }
+
+    /// Does an order once.
+    static func run(_ order: WorkerOrder) throws -> WorkerReport {
+        let worker = try Worker(order)
+        try worker.begin()
+        let report = try worker.report()
+        try worker.end()
         return report
+    }
+
+    /// Lets several begin at the same time.
+    ///
+    /// What they did is told as one report, from the first beginning to the last end.
+    static func runTogether(_ workers: [Worker]) throws -> WorkerReport {
+        let start = ThreadClock.now() + 2_000_000
+        for worker in workers { try worker.begin(at: start) }
+        var whole = WorkerReport(start: .max)
+        for worker in workers { whole.add(try worker.report()) }
+        return whole
     }
 }

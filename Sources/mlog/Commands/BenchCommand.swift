@@ -1,4 +1,5 @@
 import ArgumentParser
+import FoundationEssentials
 import MappedLog
 import SystemPackage
 
@@ -13,7 +14,7 @@ struct BenchCommand: ParsableCommand {
             whose cpu_wait is above 0.02 measures the neighbours.
 
             Examples:
-              mlog bench seek --dir /var/tmp
+              mlog bench append --dir /var/tmp --plot append.svg
               mlog bench compact --block-size 64KiB --json
             """
     )
@@ -23,6 +24,9 @@ struct BenchCommand: ParsableCommand {
 
     @Option(help: "Where to make the logs.", completion: .directory)
     var dir = "."
+
+    @Option(help: "Where logs live: \(BenchMedium.allCases.map(\.rawValue).joined(separator: ", ")).")
+    var medium = BenchMedium.file
 
     @Option(help: ArgumentHelp("How many records; each kind of work has its own default.", valueName: "count"))
     var records: Int?
@@ -36,6 +40,9 @@ struct BenchCommand: ParsableCommand {
     @Option(help: ArgumentHelp("How often to repeat; the median counts.", valueName: "count"))
     var repetitions = 5
 
+    @Option(help: ArgumentHelp("Measure only modes with this in their name, if there are several.", valueName: "text"))
+    var mode = ""
+
     @Option(help: "The size of segments.")
     var segmentSize = ByteSize(bytes: 64 << 20)
 
@@ -47,6 +54,9 @@ struct BenchCommand: ParsableCommand {
 
     @Flag(help: "Leave the logs there.")
     var keep = false
+
+    @Option(help: "Draw throughput by record size and delays by percentile, as SVG.", completion: .file())
+    var plot: String?
 
     @Flag(help: "Print JSON, one object a line.")
     var json = false
@@ -62,13 +72,14 @@ struct BenchCommand: ParsableCommand {
 
     func run() throws {
         Interruption.watch()
-        let ground = try BenchGround(in: FilePath(dir), segmentSize: segmentSize.bytes, isKept: keep)
+        let ground = try BenchGround(medium, in: FilePath(dir), segmentSize: segmentSize.bytes, isKept: keep)
         var bench = Bench(
             ground: ground,
             records: records,
             seeks: seeks,
             recordBytes: recordBytes.isEmpty ? nil : recordBytes,
             repetitions: repetitions,
+            mode: mode,
             levels: level,
             blockSizes: blockSize.map(\.bytes),
             json: json
@@ -76,5 +87,6 @@ struct BenchCommand: ParsableCommand {
         for work in work.works {
             try bench.run(work)
         }
+        if let plot { try Plot(bench.lines).svg.write(toFile: plot, atomically: true, encoding: .utf8) }
     }
 }

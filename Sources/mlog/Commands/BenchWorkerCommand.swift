@@ -13,16 +13,26 @@ struct BenchWorkerCommand: ParsableCommand {
     @Argument var order: String
 
     func run() throws {
-        let order = try JSONDecoder().decode(WorkerOrder.self, from: Data(order.utf8))
-        switch order {
-        case .seek(let log, let count): try run(SeekWorker(log: log, count: count))
+        switch try JSONDecoder().decode(WorkerOrder.self, from: Data(order.utf8)) {
+        case .seek(let log, let count, let end):
+            try run(SeekWorker(log: log, count: count, below: end))
+        case .append(let log, let records, let recordBytes, let batch, let threads):
+            let payloads = Payloads.random(size: recordBytes)
+            try run(AppendWorker(log: log, records: records, payloads: payloads, batch: batch, threads: threads))
+        case .scan(let log, let count):
+            try run(ScanWorker(log: log, count: count))
+        case .tail(let log, let records, let spins):
+            try run(TailWorker(log: log, records: records, spins: spins))
         }
     }
 
-    private func run(_ worker: some WorkerWork) throws {
+    private func run(_ work: some WorkerWork) throws {
+        var work = work
         try FileDescriptor.standardOutput.writeAll("ready\n".utf8)
         // The end of the parent ends it too.
-        guard readLine() != nil else { return }
-        try JSONReport.printLine(worker.run())
+        while let line = readLine(), let start = UInt64(line) {
+            ThreadClock.sleep(until: start)
+            try JSONReport.printLine(work.run())
+        }
     }
 }

@@ -12,6 +12,8 @@ struct CompactCommand: ParsableCommand {
             and tailers. A segment is compressed, read back and compared before its raw form goes; killed at any \
             moment it leaves a readable log.
 
+            A log in memory is not compacted: 'mlog snapshot --compact' makes a compacted copy of it.
+
             Levels 1 and 2 are LZ4 fast, 3 to 12 are LZ4 HC: slower to compress, as fast to read.
 
             Examples:
@@ -68,11 +70,15 @@ struct CompactCommand: ParsableCommand {
         let report: CompactionReport
         do {
             defer { bar.clear() }
-            report = try Compactor.compact(at: log.path, options: options) { bar.update($0) }
+            report = try Compactor.compact(at: log, options: options) { bar.update($0) }
         }
-        if json { return try JSONReport.print(report) }
-        var text = TextReport()
-        text.add(report, done: dryRun ? "to compact" : "compacted")
-        try text.print()
+        if json {
+            try JSONReport.print(report)
+        } else {
+            var text = TextReport()
+            text.add(report, done: dryRun ? "to compact" : "compacted")
+            try text.print()
+        }
+        try report.refuseDamage(of: log)
     }
 }

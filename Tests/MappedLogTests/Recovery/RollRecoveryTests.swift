@@ -81,7 +81,7 @@ import Testing
         image.edit(0) { $0.bytes[frames[1] + 40] ^= 1 }
         try image.withFiles { path in
             // Without a preparer, which would fill the hole.
-            var recovery = Recovery(try LogPlace(at: path))
+            var recovery = Recovery(try LogPlace(at: LogLocation(path)))
             try recovery.run(mistrustsCache: false) {}
             #expect(recovery.report.cutPosition == UInt64(frames[1]))
             #expect(try LogImage(of: path).files.keys.filter { $0.hasSuffix(".mlog") && !$0.contains("/") }.count == 1)

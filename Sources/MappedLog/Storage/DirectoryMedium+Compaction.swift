@@ -2,9 +2,9 @@ internal import Glibc
 internal import SystemPackage
 internal import _CMappedLog
 
-extension FileMedium {
+extension DirectoryMedium {
     /// What the name of a file that isn't finished begins with.
-    static let compactionPrefix = ".tmp-compact-"
+    static var compactionPrefix: String { ".tmp-compact-" }
 
     func publish(
         _ form: SegmentName,
@@ -32,18 +32,20 @@ extension FileMedium {
 
     func remove(_ form: SegmentName) throws(LogError) {
         try checkIdentity()
-        do throws(Errno) { try SystemCall.unlink(path(of: form)) } catch {
-            throw .system(error, "unlink(2)", file: path(of: form))
-        }
+        try removeFile(path(of: form))
         try flushDirectory()
+    }
+
+    func byteCount(of form: SegmentName) throws(LogError) -> UInt64 {
+        do throws(Errno) { return UInt64(try SystemCall.status(path(of: form)).st_size) } catch {
+            throw .system(error, "stat(2)", file: path(of: form))
+        }
     }
 
     func removeUnfinishedCompactions() throws(LogError) -> Int {
         var count = 0
         for name in try names(in: path) where name.hasPrefix(Self.compactionPrefix) {
-            do throws(Errno) { try SystemCall.unlink(path.appending(name)) } catch {
-                throw .system(error, "unlink(2)", file: path.appending(name))
-            }
+            try unlink(path.appending(name))
             count += 1
         }
         return count
