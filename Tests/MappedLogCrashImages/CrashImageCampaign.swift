@@ -88,7 +88,7 @@ public struct CrashImageCampaign {
         stopsAtFinding: Bool = false
     ) throws {
         limits = Limits(deadline: deadline, images: images, findings: stopsAtFinding ? 1 : .max)
-        let kinds = RecordedRun.Kind.allCases
+        let kinds = mistake?.kinds ?? RecordedRun.Kind.allCases
         while !isDone {
             try DiskImage().write(to: check.root)
             try explore(kinds[turns % kinds.count], over: nil, depth: 0)
@@ -160,14 +160,20 @@ public struct CrashImageCampaign {
         // Crash inside recovery, and behind appends that follow it.
         for (image, promise) in recoverable.prefix(depth == 0 ? 4 : 2) where !isDone {
             try image.write(to: check.root)
-            try explore(RecordedRun.Kind.allCases.randomElement(using: &chance)!, over: promise, depth: depth + 1)
+            try explore(
+                (mistake?.kinds ?? RecordedRun.Kind.allCases).randomElement(using: &chance)!,
+                over: promise,
+                depth: depth + 1
+            )
         }
     }
 
     private mutating func moments(of run: RecordedRun.Result, _ depth: Int) -> [Int] {
         let end = run.history.time
-        // Where something was acknowledged is the moment to lose it.
-        let acknowledged = run.promises.acknowledgements.map(\.time) + run.promises.commits.compactMap(\.durable)
+        // Where something was acknowledged is the moment to lose it; where names change there is more to be lost.
+        let acknowledged =
+            run.promises.acknowledgements.map(\.time) + run.promises.commits.compactMap(\.durable)
+            + run.history.operations.map(\.time)
         let chosen = (0..<(depth == 0 ? 12 : 8)).map { _ in
             acknowledged.isEmpty || Bool.random(using: &chance)
                 ? Int.random(in: 0...end, using: &chance) : acknowledged.randomElement(using: &chance)!
@@ -234,6 +240,15 @@ extension Promise {
 }
 
 extension CrashImageCampaign.Mistake {
+    /// The runs in which it can show.
+    fileprivate var kinds: [RecordedRun.Kind] {
+        switch self {
+        case .oneRecordMore, .segmentsNotFlushed, .topDirectoryNotFlushed: RecordedRun.Kind.allCases
+        case .compactedNotFlushed: [.maintained]
+        case .tailersNotFlushed: [.tailed]
+        }
+    }
+
     fileprivate var forgotten: DiskRecorder.Forgotten? {
         switch self {
         case .oneRecordMore: nil

@@ -22,7 +22,7 @@ import Testing
         try withRoot { root in
             let seed = UInt64.random(in: 1...UInt64(UInt32.max))
             var campaign = CrashImageCampaign(in: root, seed: seed, exhaustion: 16)
-            try campaign.run(until: .now + .seconds(30), images: 2000)
+            try campaign.run(until: .now + .seconds(40), images: 3000)
             print("crash images: seed \(seed), \(campaign.counts)")
             let found = campaign.findings.map(\.description)
             #expect(found == [])
@@ -34,7 +34,7 @@ import Testing
     func `a mistake is noticed`(mistake: CrashImageCampaign.Mistake) throws {
         try withRoot { root in
             var campaign = CrashImageCampaign(in: root, seed: 7, exhaustion: 16, mistake: mistake)
-            try campaign.run(until: .now + .seconds(120), stopsAtFinding: true)
+            try campaign.run(until: .now + .seconds(200), stopsAtFinding: true)
             print("crash images: \(mistake) noticed after \(campaign.counts.images) images")
             #expect(!campaign.findings.isEmpty)
         }
