@@ -17,12 +17,15 @@ let package = Package(
         .library(name: "MappedLog", targets: ["MappedLog"]),
         .executable(name: "mlog", targets: ["mlog"]),
         .executable(name: "mlog-torture", targets: ["MappedLogTorture"]),
+        .executable(name: "mlog-fuzz", targets: ["MappedLogFuzzer"]),
     ],
     dependencies: [
         // FilePath, FilePermissions and Errno: the vocabulary of the public API.
         .package(url: "https://github.com/apple/swift-system", from: "1.6.0"),
         // Arguments, help and completion of the command.
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.7.0"),
+        // Percentiles of latencies that `mlog bench` measures.
+        .package(url: "https://github.com/HdrHistogram/hdrhistogram-swift", from: "0.2.0"),
         // Runs the command in its tests, with pipes and signals.
         .package(url: "https://github.com/swiftlang/swift-subprocess", from: "1.0.2"),
     ],
@@ -38,24 +41,22 @@ let package = Package(
             dependencies: ["_CMappedLog", "CLZ4", .product(name: "SystemPackage", package: "swift-system")],
             swiftSettings: lifetimes
         ),
+        // What `mlog bench` needs of the system and Swift can't reach.
+        .target(name: "_CBench"),
         .executableTarget(
             name: "mlog",
             dependencies: [
-                "MappedLog",
+                "MappedLog", "_CBench",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Histogram", package: "hdrhistogram-swift"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
-            swiftSettings: strict
-        ),
-        .executableTarget(
-            name: "MappedLogBenchmarks",
-            dependencies: ["MappedLog", .product(name: "SystemPackage", package: "swift-system")],
             swiftSettings: strict
         ),
         .testTarget(
             name: "MappedLogTests",
             dependencies: [
-                "MappedLog", "ReadmeExample", "_CMappedLog",
+                "MappedLog", "MappedLogTestSupport", "ReadmeExample", "_CMappedLog",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             swiftSettings: lifetimes
@@ -71,6 +72,8 @@ let package = Package(
             ],
             swiftSettings: strict
         ),
+        // Counts the worker's allocations.
+        .target(name: "_CAllocationCount", path: "Tests/_CAllocationCount"),
         // Forking, and what tells records apart, for tests with several processes.
         .target(name: "_CTestSupport", path: "Tests/_CTestSupport"),
         .target(
@@ -85,18 +88,54 @@ let package = Package(
         .executableTarget(
             name: "MappedLogTestWorker",
             dependencies: [
-                "MappedLog", "MappedLogTestSupport", "_CTestSupport",
+                "MappedLog", "MappedLogTestSupport", "_CTestSupport", "_CAllocationCount",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Tests/MappedLogTestWorker",
             swiftSettings: strict
         ),
+        // Crash images: what a power cut could leave, recorded, built, recovered and checked.
+        .target(name: "_CDiskCalls", path: "Tests/_CDiskCalls"),
+        .target(
+            name: "MappedLogCrashImages",
+            dependencies: [
+                "MappedLog", "_CMappedLog", "_CDiskCalls", .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/MappedLogCrashImages",
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "MappedLogCrashTests",
+            dependencies: ["MappedLogCrashImages", .product(name: "SystemPackage", package: "swift-system")],
+            swiftSettings: strict
+        ),
+        // Fuzzing: `tools/fuzz`.
+        .target(
+            name: "MappedLogFuzzing",
+            dependencies: [
+                "MappedLog", "MappedLogCrashImages", "_CMappedLog",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/MappedLogFuzzing",
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "MappedLogFuzzer",
+            dependencies: ["MappedLogFuzzing", .product(name: "SystemPackage", package: "swift-system")],
+            path: "Tests/MappedLogFuzzer",
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "MappedLogFuzzTests",
+            dependencies: ["MappedLogFuzzing", .product(name: "SystemPackage", package: "swift-system")],
+            swiftSettings: strict
+        ),
         // The long campaigns: `tools/torture`.
         .executableTarget(
             name: "MappedLogTorture",
             dependencies: [
-                "MappedLog", "MappedLogTestSupport", "_CTestSupport",
+                "MappedLog", "MappedLogCrashImages", "MappedLogTestSupport", "_CTestSupport",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

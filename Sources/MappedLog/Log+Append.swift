@@ -111,6 +111,7 @@ extension Log {
     /// Makes everything durable that was visible before the call: `fdatasync(2)`.
     ///
     /// Callers of all threads and processes share flushes: who finds its records durable by another's returns at once.
+    /// Of a log in memory it does nothing: there is no disk.
     ///
     /// - Throws: `poisoned` when the flush fails, here or elsewhere: what was not durable may be lost, and the log is
     ///   closed for writing in every process until all closed it; `readOnly`, `closed`, `forked`, `reentrant`.

@@ -13,12 +13,19 @@ extension Log {
     public func info() throws(LogError) -> LogInfo {
         let reader = try checkedReader()
         let place = reader.log
-        let bases = try place.listedBases()
-        guard let first = bases.first else { throw place.missing(0, durable: nil) }
+        var segments: [LogInfo.SegmentInfo] = []
+        var end: LogReader.End?
+        var line: ActivationLine?
+        // A log in memory may have dropped all that was listed, by the time it was looked at.
+        for _ in 0..<100 where segments.isEmpty {
+            let bases = try place.listedBases()
+            if bases.isEmpty { break }
+            end = try? reader.end()
+            segments = bases.map { LogInfo.SegmentInfo($0, in: place, end: end) }
+            line = try dropRemoved(&segments, in: place)
+        }
+        guard let first = segments.first?.base else { throw place.missing(0, durable: nil) }
         let start = first + SegmentGeometry.dataStart
-        let line = try? place.activation(first)
-        let end = try? reader.end()
-        let segments = bases.map { LogInfo.SegmentInfo($0, in: place, end: end) }
         // Of a log whose end damage hides, what is there before it.
         let readable = segments.last { $0.state != "damaged" && $0.state != "prepared" }
         let next = segments.reduce(line?.baseSequence ?? 0) { $0 &+ $1.records }
@@ -32,11 +39,27 @@ extension Log {
             nextSequence: end?.sequence ?? next,
             firstPosition: start,
             endPosition: endPosition,
-            durablePosition: (try? reader.knownDurable()) ?? start,
+            durablePosition: location.isInMemory ? endPosition : (try? reader.knownDurable()) ?? start,
             writers: place.medium.writersAlive()?.shared ?? 0,
+            retentionObstacle: place.retentionObstacle,
             tailers: place.tailerInfos(nextSequence: end?.sequence ?? next),
             segments: segments
         )
+    }
+
+    /// Leaves out what went while it was looked at, which isn't damaged; the line of the first that is left.
+    private func dropRemoved(
+        _ segments: inout [LogInfo.SegmentInfo],
+        in place: LogPlace
+    ) throws(LogError) -> ActivationLine? {
+        while true {
+            guard let first = try place.listedBases().first else { return nil }
+            segments.removeAll { $0.base < first }
+            let line = try? place.activation(first)
+            if line != nil { return line }
+            let now = try place.listedBases().first
+            if now == first { return nil }
+        }
     }
 }
 

@@ -2,13 +2,15 @@ internal import Glibc
 public import SystemPackage
 internal import _CMappedLog
 
-/// An append-only log of records in memory-mapped files.
+/// An append-only log of records in memory-mapped files, or in memory that processes share.
 ///
 /// Any number of threads of any number of processes may append to a log and tail it at the same time; there is no
 /// server between them. All methods are safe from any thread. In a forked child every method throws `forked`: open
 /// the log anew there, after `exec`. The log closes with its last reference, or with ``close()``.
 public final class Log: Sendable {
     /// Where the log is.
+    public let location: LogLocation
+    /// What errors call the log: of files, and in `/dev/shm`, the path of its directory.
     public let path: FilePath
     /// What tells this log from all others.
     public let id: LogID
@@ -29,6 +31,7 @@ public final class Log: Sendable {
     public var maximumRecordSize: Int { Int(reader.log.geometry.largestPayload) }
 
     private init(_ place: LogPlace, reader: LogReader, writer: Writer?) {
+        location = place.medium.location
         path = place.medium.path
         id = place.id
         recovery = writer?.recovery
@@ -44,22 +47,22 @@ public final class Log: Sendable {
 
     /// Creates a log, and opens it for appending.
     ///
-    /// The directory is made if it isn't there; if it is, it must be empty. The log appears complete or not at all.
+    /// A directory is made if it isn't there; if it is, it must be empty. The log appears complete or not at all.
     ///
     /// - Parameters:
-    ///   - path: The directory.
-    ///   - options: What is kept with the log.
+    ///   - location: Where it is to be.
+    ///   - options: What is kept with the log; nil: ``LogOptions/init(defaultsFor:)``.
     ///   - opening: What this open chooses for itself.
     /// - Throws: `alreadyExists`, `notEmpty`, `invalidOptions`, `networkFileSystem`, `diskFull`, `permissionDenied`,
-    ///   `io`.
+    ///   `io`; in memory `occupied`, `invalidName`, `unsuitableMedium`, `systemLimit`.
     /// - Returns: The open log.
     public static func create(
-        at path: FilePath,
-        options: LogOptions = LogOptions(),
+        at location: LogLocation,
+        options: LogOptions? = nil,
         opening: OpenOptions = OpenOptions()
     ) throws(LogError) -> Log {
-        try Creation(path, options, opening).run(acceptsExisting: false)
-        return try open(at: path, opening: opening)
+        try Creation(location, options, opening).run(acceptsExisting: false)
+        return try open(at: location, opening: opening)
     }
 
     /// Opens a log for appending and tailing.
@@ -70,16 +73,20 @@ public final class Log: Sendable {
     /// known to be durable are read once.
     ///
     /// - Parameters:
-    ///   - path: The log's directory.
+    ///   - location: Where the log is.
     ///   - opening: What this open chooses for itself.
     /// - Throws: `notFound`, `notALog`; what says that the log can't be read: `damaged`, `missingSegment`,
     ///   `truncatedSegment`, `badMagic`, `foreignSegment`, `unsupportedVersion`, `unsupportedFeature`,
     ///   `unsupportedSegment`; `recovering`, `poisoned`, `foreignPidNamespace`, `foreignControl`,
-    ///   `networkFileSystem`, `invalidOptions`, `diskFull`, `permissionDenied`, `io`.
+    ///   `networkFileSystem`, `invalidOptions`, `diskFull`, `permissionDenied`, `io`; in memory `occupied`,
+    ///   `invalidName`, `unsuitableMedium`, `earlierBoot`.
     /// - Returns: The open log.
-    public static func open(at path: FilePath, opening: OpenOptions = OpenOptions()) throws(LogError) -> Log {
+    public static func open(
+        at location: LogLocation,
+        opening: OpenOptions = OpenOptions()
+    ) throws(LogError) -> Log {
         try opening.check()
-        let place = try LogPlace(at: path)
+        let place = try LogPlace(at: location)
         let writer = try Writer(place, opening)
         let reader = LogReader(
             place,
@@ -96,21 +103,21 @@ public final class Log: Sendable {
     /// When several processes do this at once, one creates it and all open it.
     ///
     /// - Parameters:
-    ///   - path: The log's directory.
-    ///   - options: What is kept with the log, if it is created now.
+    ///   - location: Where the log is, or is to be.
+    ///   - options: What is kept with the log, if it is created now; nil: ``LogOptions/init(defaultsFor:)``.
     ///   - opening: What this open chooses for itself.
-    /// - Throws: As ``create(at:options:opening:)`` and ``open(at:opening:)``.
+    /// - Throws: As ``create(at:options:opening:)-(LogLocation,_,_)`` and ``open(at:opening:)-(LogLocation,_)``.
     /// - Returns: The open log.
     public static func openOrCreate(
-        at path: FilePath,
-        options: LogOptions = LogOptions(),
+        at location: LogLocation,
+        options: LogOptions? = nil,
         opening: OpenOptions = OpenOptions()
     ) throws(LogError) -> Log {
         do throws(LogError) {
-            return try open(at: path, opening: opening)
+            return try open(at: location, opening: opening)
         } catch  where error.code == .notFound || error.code == .notALog {
-            try Creation(path, options, opening).run(acceptsExisting: true)
-            return try open(at: path, opening: opening)
+            try Creation(location, options, opening).run(acceptsExisting: true)
+            return try open(at: location, opening: opening)
         }
     }
 
@@ -120,11 +127,11 @@ public final class Log: Sendable {
     ///
     /// A log that nobody has recovered since a crash is read up to where recovery would cut it.
     ///
-    /// - Parameter path: The log's directory.
-    /// - Throws: As ``open(at:opening:)``.
+    /// - Parameter location: Where the log is.
+    /// - Throws: As ``open(at:opening:)-(LogLocation,_)``.
     /// - Returns: The open log.
-    public static func openReadOnly(at path: FilePath) throws(LogError) -> Log {
-        let place = try LogPlace(at: path)
+    public static func openReadOnly(at location: LogLocation) throws(LogError) -> Log {
+        let place = try LogPlace(at: location)
         let waiters: Waiters?
         if let file = try place.medium.openWaiters(), file.byteCount >= UInt64(MLOG_WAITERS_BYTES) {
             waiters = try Waiters(file, asWriter: false)
@@ -172,9 +179,14 @@ public final class Log: Sendable {
 
     /// The durable watermark: everything before this position is known to be on the disk.
     ///
+    /// In memory it is the end: nothing is more durable than committed.
+    ///
     /// - Throws: As ``endPosition``.
     public var durablePosition: Position {
-        get throws(LogError) { Position(rawValue: try checkedReader().knownDurable()) }
+        get throws(LogError) {
+            let reader = try checkedReader()
+            return Position(rawValue: location.isInMemory ? try reader.end().position : try reader.knownDurable())
+        }
     }
 
     func checkedReader() throws(LogError) -> LogReader {

@@ -106,7 +106,7 @@ extension LogError.Code {
     public static let emptyBatch = Self(rawValue: "emptyBatch")
     /// The closure of an in-place append threw; nothing was appended.
     public static let fillFailed = Self(rawValue: "fillFailed")
-    /// The disk, or the quota, is full.
+    /// The disk, the quota or the shared memory is full.
     public static let diskFull = Self(rawValue: "diskFull")
     /// The system denied access.
     public static let permissionDenied = Self(rawValue: "permissionDenied")
@@ -148,6 +148,14 @@ extension LogError.Code {
     public static let invalidOptions = Self(rawValue: "invalidOptions")
     /// Somebody else compacts, restores, removes or copies segments of the log.
     public static let compacting = Self(rawValue: "compacting")
+    /// What was asked for makes no sense for a log on this medium, or the system doesn't have the medium.
+    public static let unsuitableMedium = Self(rawValue: "unsuitableMedium")
+    /// The name or key of a log in memory is taken by something that is no log of this user.
+    public static let occupied = Self(rawValue: "occupied")
+    /// A log in memory that was last written before the machine was started the last time.
+    public static let earlierBoot = Self(rawValue: "earlierBoot")
+    /// A limit of the system for shared memory or semaphores is reached.
+    public static let systemLimit = Self(rawValue: "systemLimit")
     /// The system reported any other failure.
     public static let io = Self(rawValue: "io")
 
@@ -168,7 +176,7 @@ extension LogError.Code {
         case .recordTooLarge: "record too large"
         case .emptyBatch: "empty batch"
         case .fillFailed: "in-place append failed, nothing was appended"
-        case .diskFull: "disk full"
+        case .diskFull: "no space left"
         case .permissionDenied: "permission denied"
         case .networkFileSystem: "network file system"
         case .recovering: "the log is being recovered or opened by another process"
@@ -189,6 +197,10 @@ extension LogError.Code {
         case .invalidName: "not a tailer name"
         case .invalidOptions: "invalid option"
         case .compacting: "the log is being compacted, cut short or copied"
+        case .unsuitableMedium: "not on this medium"
+        case .occupied: "the name is taken by something else"
+        case .earlierBoot: "a log of an earlier boot"
+        case .systemLimit: "a limit of the system is reached"
         case .io: "input/output error"
         default: rawValue
         }
@@ -200,12 +212,32 @@ extension LogError {
     static func system(_ errno: Errno, _ call: String, file: FilePath? = nil) -> LogError {
         switch errno {
         case .noSpace, .diskQuotaExceeded:
-            LogError(.diskFull, file: file, found: call, errno: errno, advice: "free space and try again")
+            LogError(
+                .diskFull,
+                file: file,
+                found: call,
+                errno: errno,
+                advice: file?.starts(with: SharedMemoryName.root) == true
+                    ? "destroy a log (`mlog list` shows them), give this one fewer or smaller segments, or enlarge "
+                        + "/dev/shm (`mount -o remount,size=…`; of a container, `--shm-size`); then try again"
+                    : "free space and try again"
+            )
         case .permissionDenied, .notPermitted, .readOnlyFileSystem:
             LogError(.permissionDenied, file: file, found: call, errno: errno, advice: "check owner, mode and mount")
         default:
             LogError(.io, file: file, found: call, errno: errno, advice: "check the disk and the system's log")
         }
+    }
+
+    /// What has no place in a log that goes with the machine's memory.
+    static func inMemory(_ location: LogLocation, _ what: String, advice: String) -> LogError {
+        LogError(
+            .unsuitableMedium,
+            file: location.path,
+            expected: "a log in a directory",
+            found: "one in memory, where \(what) makes no sense",
+            advice: advice
+        )
     }
 
     static func damaged(_ file: FilePath, _ position: UInt64, expected: String, found: String) -> LogError {

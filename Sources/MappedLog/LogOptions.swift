@@ -15,12 +15,16 @@ public struct LogOptions: Sendable, Hashable {
     /// Who may not write may not append; locks and wake flags are open to those who may write only.
     public var permissions: FilePermissions
     /// When appended records become durable without a call to ``Log/sync()``, unless an open says otherwise.
+    ///
+    /// In memory nothing is durable, and nothing is flushed; it counts for a snapshot of the log, which is.
     public var durability: Durability
     /// What old segments are removed, by whoever has the log open for writing; nil, the default: none.
+    ///
+    /// A log in memory always has a bound: where ``Retention/segments`` is nil, it keeps the last four with records.
     public var retention: Retention?
     /// How old the newest record of a sealed segment has to be for whoever has the log open for writing to compact it.
     ///
-    /// 0 or more, kept in whole seconds; nil, the default: nobody does. It is done at level 1, by a thread of low
+    /// 0 or more, kept in whole seconds; nil, the default, and always of a log in memory: nobody does. It is done at level 1, by a thread of low
     /// priority, and never to a segment that isn't wholly durable.
     public var compactAfter: Duration?
 
@@ -46,12 +50,25 @@ public struct LogOptions: Sendable, Hashable {
         self.compactAfter = compactAfter
     }
 
+    /// The options of a log for which nothing is chosen.
+    ///
+    /// A log in memory has segments of 8 MiB and keeps four with records: with the prepared one 40 MiB, which fit into
+    /// the 64 MiB that `/dev/shm` has in a container by default.
+    ///
+    /// - Parameter location: Where the log is to be.
+    public init(defaultsFor location: LogLocation) {
+        self.init()
+        guard location.isInMemory else { return }
+        segmentSize = 8 << 20
+        retention = Retention(segments: Retention.boundInMemory)
+    }
+
     /// Reads what the creator of a log chose.
     ///
-    /// - Parameter path: The log's directory.
-    /// - Throws: `notALog`, `damaged`, `unsupportedVersion`, `permissionDenied`, `io`.
-    public init(ofLogAt path: FilePath) throws(LogError) {
-        let settings = try LogSettings(contentsOf: path.appending("options.json"))
+    /// - Parameter location: Where the log is.
+    /// - Throws: `notFound`, `notALog`, `damaged`, `unsupportedVersion`, `occupied`, `permissionDenied`, `io`.
+    public init(ofLogAt location: LogLocation) throws(LogError) {
+        let settings = try LogPlace.unreadMedium(location).readSettings()
         self.init(
             segmentSize: settings.segmentSize,
             permissions: settings.permissions,

@@ -75,7 +75,7 @@ int mlog_copy_range(int from, int to, uint64_t offset, uint64_t byte_count) {
 }
 
 int mlog_rename_noreplace(const char *from, const char *to) {
-    return result(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 1 /* RENAME_NOREPLACE */));
+    return result(renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE));
 }
 
 int mlog_link_unnamed(int descriptor, const char *path) {

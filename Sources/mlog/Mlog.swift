@@ -8,8 +8,8 @@ struct Mlog: ParsableCommand {
         commandName: "mlog",
         abstract: "Write, follow and look after logs of MappedLog.",
         discussion: """
-            A log is a directory of segments. Any number of processes append to it and tail it at the same time, \
-            with no server between them.
+            A log is a directory of segments, or, as shm:NAME and sysv:KEY, lives in memory that processes share. Any \
+            number of processes append to it and tail it at the same time, with no server between them.
 
             Examples:
               mlog create /var/log/orders --segment-size 256MiB
@@ -38,7 +38,11 @@ struct Mlog: ParsableCommand {
             RestoreCommand.self,
             RetainCommand.self,
             SnapshotCommand.self,
+            ListCommand.self,
+            DestroyCommand.self,
             TailersCommand.self,
+            BenchCommand.self,
+            BenchWorkerCommand.self,
         ]
     )
 

@@ -28,32 +28,36 @@ extension ProcessTests {
             }
         }
 
-        @Test(arguments: [
-            Storm(name: "never flushed", deaths: 150, durability: "never"),
-            Storm(name: "flushed every 10 ms", deaths: 100, durability: "interval"),
-            Storm(name: "every append flushed", deaths: 100, durability: "everyAppend"),
-            Storm(
-                name: "rolls dominate",
-                deaths: 100,
-                durability: "never",
-                mix: "plain",
-                segmentSize: 65536,
-                largest: 16_000
-            ),
-            Storm(
-                name: "batches dominate",
-                deaths: 100,
-                durability: "never",
-                mix: "batch",
-                segmentSize: 65536,
-                longestBatch: 100
-            ),
-        ])
+        @Test(
+            arguments: [
+                Storm(name: "never flushed", deaths: 150, durability: "never"),
+                Storm(name: "flushed every 10 ms", deaths: 100, durability: "interval"),
+                Storm(name: "every append flushed", deaths: 100, durability: "everyAppend"),
+                Storm(
+                    name: "rolls dominate",
+                    deaths: 100,
+                    durability: "never",
+                    mix: "plain",
+                    segmentSize: 65536,
+                    largest: 16_000
+                ),
+                Storm(
+                    name: "batches dominate",
+                    deaths: 100,
+                    durability: "never",
+                    mix: "batch",
+                    segmentSize: 65536,
+                    longestBatch: 100
+                ),
+            ],
+            LogMedium.allCases
+        )
         func `writers killed every few milliseconds lose no acknowledged record and stop nobody`(
-            _ storm: Storm
+            _ storm: Storm,
+            on medium: LogMedium
         ) throws {
             var random = SeededGenerator(storm.name)
-            let scene = try Scene(LogOptions(segmentSize: storm.segmentSize, durability: .never))
+            let scene = try Scene(LogOptions(segmentSize: storm.segmentSize, durability: .never), on: medium)
             let tailers = try [scene.tailer(), scene.tailer(["--read-only"])]
             let pace = ["--pace", "50000"]
             let steady = try [0, 1].map { try scene.appender($0, storm.arguments + pace) }
@@ -103,12 +107,13 @@ extension ProcessTests {
             )
         }
 
-        @Test(arguments: ["never", "interval", "everyAppend"])
+        @Test(arguments: ["never", "interval", "everyAppend"], LogMedium.allCases)
         func `after all writers were killed at once everything committed is there, and running tailers go on`(
-            _ durability: String
+            _ durability: String,
+            on medium: LogMedium
         ) throws {
             var random = SeededGenerator("all writers killed, \(durability)")
-            let scene = try Scene(LogOptions(segmentSize: 65536, durability: .never))
+            let scene = try Scene(LogOptions(segmentSize: 65536, durability: .never), on: medium)
             let tailers = try [scene.tailer(["--read-only"]), scene.tailer(["--read-only", "--durable"])]
             for round in 0..<Int(scaled(10)) {
                 let appenders = try (0..<3).map {
@@ -148,8 +153,11 @@ extension ProcessTests {
             return .record(writer: 99, counter: counter, byteCount: 40)
         }
 
-        @Test func `a writer that dies in the middle of an append holds the next one up for a moment only`() throws {
-            let scene = try Scene()
+        @Test(arguments: LogMedium.allCases)
+        func `a writer that dies in the middle of an append holds the next one up for a moment only`(
+            on medium: LogMedium
+        ) throws {
+            let scene = try Scene(on: medium)
             let tailer = try scene.tailer(["--read-only"])
             let appender = try scene.appender(0, ["--mix", "mixed", "--pace", "1000"])
             #expect(try appender.process.line(within: 20) == "ready")

@@ -7,9 +7,11 @@ import _CTestSupport
 extension ProcessTests {
     /// Tailers of other processes.
     @Suite struct Following {
-        @Test(arguments: ["committed", "durable"])
-        func `a sleeping tailer is woken by an append of another process`(_ visibility: String) throws {
-            let scene = try Scene()
+        @Test(arguments: ["committed", "durable"], LogMedium.allCases)
+        func `a sleeping tailer is woken by an append of another process`(_ visibility: String, on medium: LogMedium)
+            throws
+        {
+            let scene = try Scene(on: medium)
             let durability: Durability = visibility == "durable" ? .everyAppend : .never
             let log = try Log.open(at: scene.log, opening: OpenOptions(durability: durability))
             let flags = visibility == "durable" ? ["--durable"] : []
@@ -32,8 +34,9 @@ extension ProcessTests {
             try log.close()
         }
 
-        @Test func `many sleeping tailers are all woken at once`() throws {
-            let scene = try Scene()
+        @Test(arguments: LogMedium.allCases)
+        func `many sleeping tailers are all woken at once`(on medium: LogMedium) throws {
+            let scene = try Scene(on: medium)
             let log = try Log.open(at: scene.log)
             let tailers = try (0..<6).map { _ in try scene.tailer(["--latency"]) }
             let records = scaled(200)
@@ -53,8 +56,9 @@ extension ProcessTests {
             try log.close()
         }
 
-        @Test func `a tailer that was killed in its sleep costs nothing`() throws {
-            let scene = try Scene()
+        @Test(arguments: LogMedium.allCases)
+        func `a tailer that was killed in its sleep costs nothing`(on medium: LogMedium) throws {
+            let scene = try Scene(on: medium)
             let log = try Log.open(at: scene.log)
             let killed = try (0..<3).map { _ in try scene.tailer() }
             let other = try scene.tailer(["--latency"])
@@ -76,8 +80,9 @@ extension ProcessTests {
             try log.close()
         }
 
-        @Test func `a tailer follows a log over 1000 rolls`() throws {
-            let scene = try Scene(LogOptions(segmentSize: 65536, durability: .never))
+        @Test(arguments: LogMedium.allCases)
+        func `a tailer follows a log over 1000 rolls`(on medium: LogMedium) throws {
+            let scene = try Scene(LogOptions(segmentSize: 65536, durability: .never), on: medium)
             let tailers = try [scene.tailer(), scene.tailer(["--read-only"]), scene.tailer(["--durable"])]
             // Four records fill a segment.
             let count = scaled(2000)

@@ -10,8 +10,9 @@ extension ProcessTests {
     @Suite struct Isolation {
         static let isRoot = geteuid() == 0
 
-        @Test func `in a forked child every call throws, and the parent goes on`() throws {
-            let scene = try Scene()
+        @Test(arguments: LogMedium.allCases)
+        func `in a forked child every call throws, and the parent goes on`(on medium: LogMedium) throws {
+            let scene = try Scene(on: medium)
             let worker = try scene.worker("fork")
             let answer = try worker.line(within: 20)
             #expect(answer == "child refused")
@@ -22,8 +23,9 @@ extension ProcessTests {
             try log.close()
         }
 
-        @Test func `a writer's death is seen though a child that it forked lives on`() throws {
-            let scene = try Scene()
+        @Test(arguments: LogMedium.allCases)
+        func `a writer's death is seen though a child that it forked lives on`(on medium: LogMedium) throws {
+            let scene = try Scene(on: medium)
             let worker = try scene.worker("fork-and-die")
             // A writer beside it: the append lock is handed on.
             #expect(try worker.wait(upTo: 20) == .killed(SIGKILL))
@@ -39,8 +41,11 @@ extension ProcessTests {
             try scene.wait(for: "the child's end") { scene.board[.signal] == 2 }
         }
 
-        @Test func `the append lock of a dead writer is handed on though a child that it forked lives on`() throws {
-            let scene = try Scene()
+        @Test(arguments: LogMedium.allCases)
+        func `the append lock of a dead writer is handed on though a child that it forked lives on`(
+            on medium: LogMedium
+        ) throws {
+            let scene = try Scene(on: medium)
             let log = try Log.open(at: scene.log)
             let worker = try scene.worker("fork-and-die")
             #expect(try worker.wait(upTo: 20) == .killed(SIGKILL))
@@ -54,9 +59,11 @@ extension ProcessTests {
             try log.close()
         }
 
-        @Test(.enabled(if: isRoot, "needs to be root"))
-        func `a writer of another pid namespace is refused while others live, and let in once they are gone`() throws {
-            let scene = try Scene()
+        @Test(.enabled(if: isRoot, "needs to be root"), arguments: LogMedium.allCases)
+        func `a writer of another pid namespace is refused while others live, and let in once they are gone`(
+            on medium: LogMedium
+        ) throws {
+            let scene = try Scene(on: medium)
             let namespace = ["/usr/bin/unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
             let log = try Log.open(at: scene.log)
             let refused = try scene.appender(0, ["--count", "10"], through: namespace)

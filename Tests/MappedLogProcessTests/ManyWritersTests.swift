@@ -5,8 +5,11 @@ import _CTestSupport
 
 extension ProcessTests {
     @Suite struct ManyWriters {
-        @Test func `four processes of two threads append 100000 records each, and two tailers see the same`() throws {
-            let scene = try Scene(LogOptions(segmentSize: 1 << 20, durability: .never))
+        @Test(arguments: LogMedium.allCases)
+        func `four processes of two threads append 100000 records each, and two tailers see the same`(
+            on medium: LogMedium
+        ) throws {
+            let scene = try Scene(LogOptions(segmentSize: 1 << 20, durability: .never), on: medium)
             let count = scaled(100_000)
             let tailers = try [scene.tailer(), scene.tailer(["--read-only"])]
             let start = test_now_ns()
@@ -29,8 +32,9 @@ extension ProcessTests {
             #expect(reports[0].digest == reports[1].digest)
         }
 
-        @Test func `eight processes that open, append to and close a log at once share one log`() throws {
-            let scene = try Scene(nil)
+        @Test(arguments: LogMedium.allCases)
+        func `eight processes that open, append to and close a log at once share one log`(on medium: LogMedium) throws {
+            let scene = try Scene(nil, on: medium)
             let appenders = try (0..<8).map {
                 try scene.appender(
                     $0,

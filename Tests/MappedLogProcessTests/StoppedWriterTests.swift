@@ -7,9 +7,12 @@ import _CTestSupport
 extension ProcessTests {
     /// A writer that is stopped in the middle of an append, with the lock held.
     @Suite struct StoppedWriters {
-        @Test(arguments: [SIGCONT, SIGKILL])
-        func `a stopped writer stops appends but no tailer, until it is continued or killed`(_ ending: Int32) throws {
-            let scene = try Scene(LogOptions(segmentSize: 65536, durability: .never))
+        @Test(arguments: [SIGCONT, SIGKILL], LogMedium.allCases)
+        func `a stopped writer stops appends but no tailer, until it is continued or killed`(
+            _ ending: Int32,
+            on medium: LogMedium
+        ) throws {
+            let scene = try Scene(LogOptions(segmentSize: 65536, durability: .never), on: medium)
             let log = try Log.open(at: scene.log, opening: OpenOptions(stallTimeout: .milliseconds(100)))
             let ahead: UInt64 = 1000
             let own = scene.entry(for: 50)
@@ -67,8 +70,9 @@ extension ProcessTests {
             return try #require(log.recovery)
         }
 
-        @Test func `a stopped process that holds no lock stops nobody`() throws {
-            let scene = try Scene()
+        @Test(arguments: LogMedium.allCases)
+        func `a stopped process that holds no lock stops nobody`(on medium: LogMedium) throws {
+            let scene = try Scene(on: medium)
             let stopped = try scene.appender(0, ["--count", "10"])
             let lone = try scene.appender(2, ["--pace", "100000000"])
             #expect(try stopped.process.wait(upTo: 20) == .exited(0))

@@ -10,8 +10,9 @@ public final class Scene {
     public var directory: FilePath { place.path }
     /// What the test and its processes share.
     public let board: Board
-    /// Where the log is.
-    public var log: FilePath { directory.appending("log") }
+    /// Where the log is, as entry points take it.
+    public let log: FilePath
+    private let medium: LogMedium
     private var boardPath: FilePath { directory.appending("board") }
     private var nextEntry = 0
     private var reports = 0
@@ -20,15 +21,18 @@ public final class Scene {
     public private(set) var entries: [UInt32: [Int]] = [:]
 
     /// Makes the directory; with options, the log too.
-    public init(_ options: LogOptions? = LogOptions(durability: .never)) throws {
+    public init(_ options: LogOptions? = LogOptions(durability: .never), on medium: LogMedium = .file) throws {
         place = try TemporaryDirectory()
         board = try Board(place.path.appending("board"))
-        if let options { try Log.create(at: log, options: options).close() }
+        self.medium = medium
+        log = medium.newPath(in: place.path)
+        if let options { try Log.create(at: log, options: medium.unbounded(options)).close() }
     }
 
     deinit {
         // Children that a test that failed left.
         board[.stop] = 1
+        medium.remove(log)
     }
 
     /// The worker's program, which is built beside the tests.

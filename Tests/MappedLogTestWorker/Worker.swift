@@ -10,8 +10,9 @@ import _CTestSupport
 struct Worker: ParsableCommand {
     static let configuration = CommandConfiguration(
         subcommands: [
-            Append.self, Tail.self, AppendAndStop.self, Fork.self, ForkAndDie.self, TryToWrite.self, Operate.self,
-            Maintain.self, TakeLocks.self, TailNamed.self, Script.self, FailToSync.self, Neighbour.self,
+            Append.self, Tail.self, Count.self, AppendAndStop.self, Fork.self, ForkAndDie.self, TryToWrite.self,
+            Brim.self,
+            Operate.self, Maintain.self, TakeLocks.self, TailNamed.self, Script.self, FailToSync.self, Neighbour.self,
             ReadStranger.self,
         ])
 
@@ -67,6 +68,7 @@ struct Opening: ParsableArguments {
             }
         let opening = OpenOptions(durability: durability, stallTimeout: .milliseconds(stallMilliseconds))
         guard let create else { return try Log.open(at: path, opening: opening) }
-        return try Log.openOrCreate(at: path, options: LogOptions(segmentSize: create), opening: opening)
+        let options = LogMedium(of: path).unbounded(LogOptions(segmentSize: create))
+        return try Log.openOrCreate(at: path, options: options, opening: opening)
     }
 }

@@ -49,6 +49,23 @@ struct RetainTests {
         #expect(try segments(log.path).count <= 3)
         #expect(try await Mlog.run("retain", "--age", "1d", log.path).text == "nothing to remove\n")
         #expect(try await Mlog.run("verify", log.path).status == 0)
+        // Who asks for what is gone is told, and gets the rest.
+        let left = try object(try await Mlog.run("info", "--json", log.path))["firstSequence"] as? Int ?? 0
+        let gone = try await Mlog.run("tail", "--from", "sequence:7", log.path)
+        #expect(gone.status == 1 && gone.errors.contains("records 7 to \(left - 1) are gone"))
+        #expect(gone.lines == Array(lines[left...]))
+    }
+
+    @Test("A segment that is damaged is named, and the status is 1")
+    func namesDamage() async throws {
+        let log = try await TemporaryLog(of: lines)
+        let name = "\(log.path)/\(try segments(log.path)[1])"
+        let file = try FileDescriptor.open(FilePath(name), .readWrite)
+        _ = try file.closeAfter { try file.writeAll(toAbsoluteOffset: 20_000, "rot".utf8) }
+        let outcome = try await Mlog.run("compact", log.path)
+        #expect(outcome.status == 1 && outcome.errors.contains("damaged"))
+        #expect(outcome.text.contains("left as it is: \(name), position"))
+        #expect(try segments(log.path).contains { $0.hasSuffix(".lz4") })
     }
 
     @Test(
@@ -68,18 +85,20 @@ struct RetainTests {
     @Test("A log is made like another, and keeps its size by itself")
     func createsLike() async throws {
         let log = try TemporaryLog()
-        let options = ["--segment-size 64KiB --permissions 0640 --durability 1ms --retain-segments 3 --retain-age 30d"]
-        #expect(try await Mlog.shell("$mlog create \(log.path) \(options[0])").status == 0)
+        let options = "--segment-size 64KiB --permissions 0640 --durability 1ms"
+        let rules = "--retain-segments 3 --retain-age 30d --compact-after 1h30m"
+        #expect(try await Mlog.shell("$mlog create \(log.path) \(options) \(rules)").status == 0)
         let like = log.directory + "/like"
         #expect(try await Mlog.run("create", "--like", log.path, "--durability", "never", like).status == 0)
         let settings = try [log.path, like].map { path in
             let data = try Data(contentsOf: URL(fileURLWithPath: path + "/options.json"))
             return try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
         }
-        for name in ["segmentSize", "permissions", "retention"] {
+        for name in ["segmentSize", "permissions", "retention", "compactAfterSeconds"] {
             #expect(settings[0][name] as? NSObject == settings[1][name] as? NSObject)
         }
         #expect(settings[0]["retention"] as? [String: Int] == ["segments": 3, "ageSeconds": 30 * 86_400])
+        #expect(settings[0]["compactAfterSeconds"] as? Int == 5_400)
         #expect(settings[1]["durability"] as? String == "never")
         #expect(settings[0]["id"] as? String != settings[1]["id"] as? String)
         try await Mlog.append(lines, to: log.path)

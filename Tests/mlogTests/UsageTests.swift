@@ -11,7 +11,7 @@ struct UsageTests {
 
     @Test(
         "Each subcommand has help with examples",
-        arguments: ["create", "append", "tail", "info", "verify", "recover", "repair", "tailers"]
+        arguments: ["create", "append", "tail", "info", "verify", "recover", "repair", "tailers", "list", "destroy"]
     )
     func hasHelp(command: String) async throws {
         let outcome = try await Mlog.run(command, "--help")
@@ -24,7 +24,10 @@ struct UsageTests {
 
     @Test(
         "Wrong usage is one line and status 2",
-        arguments: ["what", "--what", "tail", "create a b", "create shm:a", "info ''"]
+        arguments: [
+            "what", "--what", "tail", "create a b", "create shm:.a", "info ''",
+            "create sysv:x", "create a --segments 3", "snapshot a shm:b", "list files",
+        ]
     )
     func refusesNonsense(arguments: String) async throws {
         let outcome = try await Mlog.shell("$mlog \(arguments)")
@@ -37,7 +40,8 @@ struct UsageTests {
         "Wrong usage says what is valid",
         arguments: [
             ("tail a --from foo", "sequence:N"), ("tail a -n x", "+N"), ("append a --durability 5", "10ms"),
-            ("create a --durability 5", "10ms"), ("info shm:x", "./shm:NAME"),
+            ("create a --durability 5", "10ms"), ("info shm:x/y", "shm:NAME"),
+            ("info sysv:a#0", "PATH#ID"), ("create a --segments 3", "--retain-segments"),
             ("tail a --format xml", "length-prefixed"),
             ("tailers a reset x --to foo", "sequence:N"), ("tail a --reverse --from end", "--reverse"),
         ]

@@ -34,6 +34,18 @@ final class Flusher: Sendable {
         try flush(to: try visibleEnd())
     }
 
+    /// Flushes up to the end in any case: the zeros too that lie behind it since an append was taken back.
+    func flushEverything() throws(LogError) {
+        let acquired = try mutex.lock()
+        defer { mutex.unlock() }
+        if case .ownerDied = acquired {
+            try repeatFlushOfDeadOwner()
+            mutex.markConsistent()
+        }
+        try throwIfPoisoned()
+        try flush(to: max(try visibleEnd(), control.durable.load()))
+    }
+
     /// Flushes sealed segments only, up to the end of the last one.
     func flushSealed() throws(LogError) {
         let active = log.geometry.base(of: control.currentSlot().tail)
@@ -47,6 +59,7 @@ final class Flusher: Sendable {
         try throwIfPoisoned()
         // Another flusher was faster: the segment may be compacted, or gone, by now.
         guard log.geometry.base(of: control.durable.load()) < active else { return }
+        guard log.medium.isPersistent else { return control.durable.store(active + SegmentGeometry.dataStart) }
         let sealed = try segments.segment(active - log.geometry.segmentSize)
         guard let seal = sealed.seal else { return }
         let end = sealed.base + seal.endOffset + SegmentGeometry.frameHeaderSize
@@ -77,6 +90,7 @@ final class Flusher: Sendable {
     // MARK: Under the flusher lock
 
     private func flush(to goal: UInt64) throws(LogError) {
+        guard log.medium.isPersistent else { return control.durable.store(goal) }
         let durable = control.durable.load()
         let toFlush = try segmentsHolding(durable, goal)
         control.flushing.store(1)

@@ -36,14 +36,9 @@ final class WritableSegments: Sendable {
     /// Maps a segment, which is prepared first if it isn't there.
     func prepared(_ base: UInt64) throws(LogError) -> Segment {
         if let segment = try existing(base) { return segment }
-        let header = SegmentHeader(
-            logID: log.id,
-            geometry: log.geometry,
-            base: base,
-            salt: .random(in: .min ... .max)
-        )
-        // False means that another process was faster: its segment is as good.
-        _ = try log.medium.publishSegment(base, header: header.encoded(), byteCount: log.geometry.segmentSize)
+        // What nobody will flush needs no mapping any more, and can be used again where nobody else has one.
+        if !log.medium.isPersistent { drop(before: base - min(base, log.geometry.segmentSize)) }
+        try log.prepareSegment(base)
         return try segment(base)
     }
 

@@ -43,7 +43,8 @@ final class Writer: Sendable {
             try control.checkReady(path: place.medium.path)
             recovery = nil
         }
-        let durability = options.durability ?? settings.durability
+        // In memory there is nothing to flush, but for the watermark that old segments are let go by.
+        let durability = place.medium.isPersistent ? options.durability ?? settings.durability : .never
         let segments = WritableSegments(place)
         let preparing = BackgroundThread()
         let housekeeping = BackgroundThread()
@@ -109,8 +110,9 @@ final class Writer: Sendable {
         _ system: SystemIdentity
     ) throws(LogError) -> RecoveryReport {
         let isSameLife = control.namesItself(place.id)
-        let mistrustsCache = isSameLife && control.mistrustsCache
-        let closed = isSameLife && !mistrustsCache ? control.cleanClose : nil
+        // In memory the cache is all there is.
+        let mistrustsCache = isSameLife && place.medium.isPersistent && control.mistrustsCache
+        let closed = isSameLife && !control.mistrustsCache ? control.cleanClose : nil
         let report: RecoveryReport
         let slot: mlog_append_slot
         var endsWithMark = false
@@ -153,14 +155,23 @@ final class Writer: Sendable {
     }
 
     func sync() throws(LogError) {
+        guard place.medium.isPersistent else { return try syncInMemory() }
         let thread = try unsafe appender.enter()
         defer { unsafe mlog_thread_leave(thread) }
         try flusher.flush(upTo: try flusher.visibleEnd())
     }
 
     func sync() async throws(LogError) {
+        guard place.medium.isPersistent else { return try syncInMemory() }
         let target = try syncTarget()
         if let failure = await housekeeper.flush(upTo: target) { throw failure }
+    }
+
+    /// There is nothing to flush: all that may be said is why nothing more can be written.
+    private func syncInMemory() throws(LogError) {
+        let thread = try unsafe appender.enter()
+        defer { unsafe mlog_thread_leave(thread) }
+        if let failure = appender.writingFailure() { throw failure }
     }
 
     private func syncTarget() throws(LogError) -> UInt64 {
@@ -195,7 +206,9 @@ final class Writer: Sendable {
         guard try lock.tryBecomeOnlyWriter() else { return }
         // Another writer may have died in an append or a flush, with nobody to notice since.
         try appender.settle()
-        try flusher.flush(upTo: try flusher.visibleEnd())
+        // The note says too that there is nothing behind the tail. An append that was taken back may have left something
+        // on the disk, where its zeros have yet to come.
+        try flusher.flushEverything()
         let slot = control.currentSlot()
         guard appender.writingFailure() == nil, control.flushing.load() == 0, slot.tail == control.durable.load()
         else { return }

@@ -1,4 +1,5 @@
-public import SystemPackage
+internal import Synchronization
+internal import SystemPackage
 
 /// Gives old segments their other form: compacted with LZ4, or raw again.
 ///
@@ -12,19 +13,21 @@ public enum Compactor {
     /// Complexity: O(*n*) in the bytes that are compacted; memory for two blocks for each job.
     ///
     /// - Parameters:
-    ///   - path: The log's directory.
+    ///   - location: Where the log is.
     ///   - options: How, and what is left alone.
     ///   - progress: Called with how far it has come, once for each block; on the caller's thread.
+    /// A damaged segment stays raw, as it is, and the report says so; the others are compacted.
+    ///
     /// - Throws: `compacting` where somebody else is at it; `invalidOptions`; `diskFull`, with the segment left as it
-    ///   is; `notFound`, `notALog`, `permissionDenied`, `io`; as ``Log/openReadOnly(at:)`` where the log can't be read.
+    ///   is; `notFound`, `notALog`, `permissionDenied`, `io`; as ``Log/openReadOnly(at:)-(LogLocation)`` where the log can't be read.
     /// - Returns: What was done.
     public static func compact(
-        at path: FilePath,
+        at location: LogLocation,
         options: CompactionOptions = CompactionOptions(),
         progress: ((CompactionProgress) -> Void)? = nil
     ) throws(LogError) -> CompactionReport {
         try options.check()
-        let place = try LogPlace(at: path)
+        let place = try persistentPlace(location)
         let lock = try lock(place)
         defer { withExtendedLifetime(lock) {} }
         return try run(place, options, progress)
@@ -49,7 +52,7 @@ public enum Compactor {
         var report = CompactionReport()
         report.isDryRun = options.isDryRun
         if !options.isDryRun { report.removedLeftovers = try place.medium.removeUnfinishedCompactions() }
-        let candidates = try Candidates(place: place, options: options, durable: durable).find()
+        let candidates = try Candidates(place: place, options: options, durable: durable).find(&report)
         if options.isDryRun {
             report.segments = candidates.map { base in
                 CompactionReport.Segment(
@@ -60,10 +63,17 @@ public enum Compactor {
                 )
             }
         } else {
+            let damaged = Mutex<[Damage]>([])
             let run = FormChange(place, bases: candidates, jobs: options.jobs) { base, advance throws(LogError) in
-                try compact(base, of: place, options, advance)
+                if let damage = try FormPair(base, of: place).damageOfRaw() {
+                    damaged.withLock { $0.append(damage) }
+                    return nil
+                }
+                return try compact(base, of: place, options, advance)
             }
             report.segments = try run.run(progress)
+            report.damaged += damaged.withLock { $0 }
+            report.damaged.sort { ($0.position ?? 0) < ($1.position ?? 0) }
         }
         report.seconds = (ContinuousClock.now - start) / .seconds(1)
         return report
@@ -74,18 +84,18 @@ public enum Compactor {
     /// Complexity: O(*n*) in the bytes of the segments.
     ///
     /// - Parameters:
-    ///   - path: The log's directory.
+    ///   - location: Where the log is.
     ///   - segments: Positions in the segments that are wanted; nil: all.
     ///   - progress: Called with how far it has come, once for each block; on the caller's thread.
     /// - Throws: `damaged` and the like where a compacted segment is not what was written, and then it stays;
-    ///   `missingSegment` for a position in no segment of the log; else as ``compact(at:options:progress:)``.
+    ///   `missingSegment` for a position in no segment of the log; else as ``compact(at:options:progress:)-(LogLocation,_,_)``.
     /// - Returns: What was done.
     public static func restore(
-        at path: FilePath,
+        at location: LogLocation,
         segments: [Position]? = nil,
         progress: ((CompactionProgress) -> Void)? = nil
     ) throws(LogError) -> CompactionReport {
-        let place = try LogPlace(at: path)
+        let place = try persistentPlace(location)
         let lock = try lock(place)
         defer { withExtendedLifetime(lock) {} }
         let start = ContinuousClock.now
@@ -101,12 +111,10 @@ public enum Compactor {
         }
         var compacted: [UInt64] = []
         for base in wanted where try place.medium.openCompacted(base) != nil {
-            if try place.medium.openSegment(base, writable: false) == nil {
+            if let damage = try FormPair(base, of: place).settle(keeping: .raw(base), &report.kept) {
+                report.damaged.append(damage)
+            } else if try place.medium.openSegment(base, writable: false) == nil {
                 compacted.append(base)
-            } else if try isCompactedEqual(base, of: place) {
-                try place.medium.remove(.compacted(base))
-            } else {
-                _ = try place.medium.setAsideSegment(.compacted(base))
             }
         }
         let run = FormChange(place, bases: compacted, jobs: 1) { base, advance throws(LogError) in
@@ -117,11 +125,30 @@ public enum Compactor {
         return report
     }
 
+    private static func persistentPlace(_ location: LogLocation) throws(LogError) -> LogPlace {
+        if location.isInMemory {
+            throw .inMemory(location, "compaction", advice: "`mlog snapshot --compact` makes a durable, compacted copy")
+        }
+        return try LogPlace(at: location)
+    }
+
     /// The lock of who changes or removes the forms of segments, held until the object goes.
     static func lock(_ place: LogPlace) throws(LogError) -> WriterLock {
-        try place.medium.makeDirectories()
         while true {
-            let lock = try place.medium.openLock()
+            let lock: WriterLock
+            do throws(LogError) {
+                try place.medium.makeDirectories()
+                lock = try place.medium.openLock()
+            } catch  where error.code == .permissionDenied {
+                throw LogError(
+                    .permissionDenied,
+                    file: place.medium.path,
+                    expected: "write permission: whoever changes or copies old segments keeps others from it",
+                    found: error.errno.map { "\($0)" } ?? "none",
+                    errno: error.errno,
+                    advice: "run it as who may write to the log, and not on a read-only mount"
+                )
+            }
             guard try lock.tryBecomeCompactor() else { throw LogError.compacting(place) }
             if lock.isCurrent() { return lock }
         }
@@ -151,7 +178,7 @@ public enum Compactor {
             size = file.byteCount
             try CompactedFile(file, base: base, of: place.identity).compare(with: source)
         }
-        try place.medium.remove(.raw(base))
+        try place.removeBesideWriters(.raw(base))
         return CompactionReport.Segment(
             base: base,
             file: place.medium.path(of: .compacted(base)).string,
@@ -186,19 +213,6 @@ public enum Compactor {
         )
     }
 
-    /// Whether the compacted form, beside the raw one, holds the same.
-    static func isCompactedEqual(_ base: UInt64, of place: LogPlace) throws(LogError) -> Bool {
-        guard let raw = try place.medium.openSegment(base, writable: false),
-            let file = try place.medium.openCompacted(base)
-        else { return false }
-        do throws(LogError) {
-            try CompactedFile(file, base: base, of: place.identity).compare(with: raw)
-            return true
-        } catch  where error.code != .io {
-            return false
-        }
-    }
-
     // MARK: Which segments
 
     private struct Candidates {
@@ -207,7 +221,7 @@ public enum Compactor {
         let durable: UInt64?
 
         /// Sealed segments before known durable that are raw; where both forms are there, it settles which one stays.
-        func find() throws(LogError) -> [UInt64] {
+        func find(_ report: inout CompactionReport) throws(LogError) -> [UInt64] {
             let bases = try place.bases()
             try place.checkMayWrite(bases)
             let durable = if let durable { durable } else { try LogReader.knownDurable(of: place) }
@@ -215,12 +229,12 @@ public enum Compactor {
             let sealed = bases.filter { $0 + behind <= durable }
             var found: [UInt64] = []
             for base in sealed.dropLast(options.keep) where try isDue(base) {
-                if !options.isDryRun, try place.medium.openCompacted(base) != nil {
-                    if try isCompactedEqual(base, of: place) {
-                        try place.medium.remove(.raw(base))
+                if !options.isDryRun {
+                    if let damage = try FormPair(base, of: place).settle(keeping: .compacted(base), &report.kept) {
+                        report.damaged.append(damage)
                         continue
                     }
-                    _ = try place.medium.setAsideSegment(.compacted(base))
+                    if try place.medium.openSegment(base, writable: false) == nil { continue }
                 }
                 found.append(base)
             }
@@ -231,13 +245,18 @@ public enum Compactor {
             guard let file = try place.medium.openSegment(base, writable: false) else { return false }
             let header = try SegmentHeader(reading: file, base: base, of: place.identity)
             let scanner = SegmentScanner(file, header: header)
+            guard let age = options.minimumAge else { return true }
+            let largest: Int64
             // A line alone proves nothing.
-            guard let seal = try scanner.seal(), case .frame(let frame) = try scanner.frame(at: seal.endOffset),
+            if let seal = try scanner.seal(), case .frame(let frame) = try scanner.frame(at: seal.endOffset),
                 frame.kind == .end
-            else { return false }
-            guard let age = options.minimumAge, seal.recordCount > 0 else { return true }
+            {
+                largest = seal.largestTimestamp
+            } else {
+                largest = try scanner.walk(from: SegmentGeometry.dataStart, sequence: 0).largestTimestamp
+            }
             let limit = Int64(clamping: age.wholeNanoseconds)
-            let (due, overflow) = seal.largestTimestamp.addingReportingOverflow(limit)
+            let (due, overflow) = largest.addingReportingOverflow(limit)
             return !overflow && due <= LogClock.precise.read()
         }
     }

@@ -6,55 +6,103 @@ internal import _CMappedLog
 /// It appears complete or not at all: `options.json` comes last, and what an interrupted creation left is taken over by
 /// the next one.
 struct Creation {
-    private let path: FilePath
+    private let location: LogLocation
     private let options: LogOptions
     private let opening: OpenOptions
 
-    init(_ path: FilePath, _ options: LogOptions, _ opening: OpenOptions) {
-        self.path = path
-        self.options = options
+    init(_ location: LogLocation, _ options: LogOptions?, _ opening: OpenOptions) {
+        self.location = location
+        self.options = options ?? LogOptions(defaultsFor: location)
         self.opening = opening
     }
 
     /// Makes the log; where existing ones are accepted, a log that is there is as good.
     func run(acceptsExisting: Bool) throws(LogError) {
+        var options = options
+        if location.isInMemory { try options.adaptToMemory(location) }
         try options.check()
         try opening.check()
-        let medium = FileMedium(path: path, permissions: options.permissions)
-        try checkPlace(medium, acceptsExisting)
-        try medium.makeDirectories()
-        try FileMedium.refuseNetworkFileSystem(path)
-        let geometry = SegmentGeometry(segmentSize: options.segmentSize)
-        let lock = try Writer.lockGate(
-            LogPlace(medium: medium, id: .random(), geometry: geometry),
-            opening.recoveryTimeout
-        )
+        let settings = LogSettings(id: .random(), options: options)
+        switch location {
+        case .file(let path):
+            let medium = FileMedium(path: path, permissions: options.permissions)
+            try checkPlace(medium, acceptsExisting)
+            try medium.makeDirectories()
+            try FileMedium.refuseNetworkFileSystem(path)
+            try run(medium, settings, acceptsExisting)
+        case .sharedMemory(let text):
+            let name = try SharedMemoryName(text)
+            try SharedMemoryName.checkRoot()
+            try checkSize(options)
+            if try name.identity() == nil {
+                let medium = SharedMemoryMedium(name, permissions: options.permissions)
+                try medium.makeDirectory(medium.path, medium.directoryMode(options.permissions))
+            }
+            // Whoever made it: it is this user's, and what is this user's nobody else replaces.
+            let medium = SharedMemoryMedium(name, permissions: options.permissions, identity: try name.identity())
+            try checkPlace(medium, acceptsExisting)
+            try medium.makeDirectories()
+            try run(medium, settings, acceptsExisting)
+        case .systemV(let key):
+            let isNew = try SystemVCreation(key, settings, timeout: opening.recoveryTimeout).run()
+            if !isNew && !acceptsExisting { throw exists }
+        }
+    }
+
+    private func run(
+        _ medium: some DirectoryMedium,
+        _ settings: LogSettings,
+        _ acceptsExisting: Bool
+    ) throws(LogError) {
+        let geometry = SegmentGeometry(segmentSize: settings.segmentSize)
+        guard let id = LogID(settings.id) else { fatalError("the settings were just made with an id") }
+        let place = LogPlace(medium: medium, id: id, geometry: geometry)
+        let lock = try Writer.lockGate(place, opening.recoveryTimeout)
         defer { lock.unlockGate() }
         // Behind the gate, where two creators at once have become one after the other.
         if medium.isComplete {
             if acceptsExisting { return }
             throw exists
         }
-        let place = LogPlace(medium: medium, id: .random(), geometry: geometry)
         try makeFirstSegment(place)
-        try medium.publishSettings(LogSettings(id: place.id, options: options))
+        try medium.publishSettings(settings)
     }
 
     private var exists: LogError {
-        LogError(.alreadyExists, file: path, advice: "open it, or choose another path")
+        LogError(.alreadyExists, file: location.path, advice: "open it, or choose another path")
+    }
+
+    /// That it can never become whole is said now, and not by the append that finds no space.
+    private func checkSize(_ options: LogOptions) throws(LogError) {
+        let root = SharedMemoryName.root
+        let size: UInt64
+        do throws(Errno) { size = try SystemCall.fileSystemSize(root) } catch {
+            throw .system(error, "statvfs(3)", file: root)
+        }
+        // Without a limit it tells 0.
+        let needed = options.bytesInMemory
+        guard size > 0, needed > size else { return }
+        throw LogError(
+            .diskFull,
+            file: root,
+            expected: "\(needed) bytes, for \(options.retention?.segments ?? 0) segments and the prepared one",
+            found: "\(size)",
+            advice: "choose fewer or smaller segments, or enlarge it (`mount -o remount,size=…`; of a container, "
+                + "`--shm-size`)"
+        )
     }
 
     /// Only an empty directory, or one that an interrupted creation left, is taken.
-    private func checkPlace(_ medium: FileMedium, _ acceptsExisting: Bool) throws(LogError) {
+    private func checkPlace(_ medium: some DirectoryMedium, _ acceptsExisting: Bool) throws(LogError) {
         if medium.isComplete {
             if acceptsExisting { return }
             throw exists
         }
         let names: [String]
-        do throws(Errno) { names = try SystemCall.names(in: path) } catch .noSuchFileOrDirectory {
+        do throws(Errno) { names = try SystemCall.names(in: medium.path) } catch .noSuchFileOrDirectory {
             return
         } catch {
-            throw .system(error, "opendir(3)", file: path)
+            throw .system(error, "opendir(3)", file: medium.path)
         }
         let ours: Set = ["live", "tailers", "lost+found", "0000000000000000.mlog"]
         if let foreign = names.first(where: { !ours.contains($0) && !$0.hasPrefix(".tmp-") }) {
@@ -63,7 +111,7 @@ struct Creation {
             if medium.isComplete { throw exists }
             throw LogError(
                 .notEmpty,
-                file: path,
+                file: medium.path,
                 expected: "an empty directory",
                 found: foreign,
                 advice: "choose a path that is not there yet, or empty it"
@@ -89,21 +137,66 @@ struct Creation {
                 throw .system(error, "unlink(2)", file: file.path)
             }
         }
-        let header = SegmentHeader(
-            logID: place.id,
-            geometry: place.geometry,
-            base: 0,
-            salt: .random(in: .min ... .max)
-        )
+        try place.publishFirstSegment()
+    }
+}
+
+extension LogPlace {
+    /// Makes segment 0, with its activation line.
+    func publishFirstSegment() throws(LogError) {
+        let header = SegmentHeader(logID: id, geometry: geometry, base: 0, salt: .random(in: .min ... .max))
         var page = [UInt8](repeating: 0, count: Int(MLOG_ACTIVATION_OFFSET))
         page.replaceSubrange(0..<SegmentHeader.byteCount, with: header.encoded())
         let line = ActivationLine(baseSequence: 0, largestTimestampBefore: .min).encoded(for: header)
         page += unsafe withUnsafeBytes(of: line) { unsafe Array($0) }
-        _ = try place.medium.publishSegment(0, header: page, byteCount: place.geometry.segmentSize)
+        _ = try medium.publishSegment(0, header: page, byteCount: geometry.segmentSize)
     }
 }
 
 extension LogOptions {
+    /// What a log in memory takes: the segments with records, the prepared one, and some pages.
+    var bytesInMemory: UInt64 {
+        let segments = UInt64(retention?.segments ?? Retention.boundInMemory) + 1
+        let (bytes, overflow) = segments.multipliedReportingOverflow(by: segmentSize)
+        let (sum, overflow2) = bytes.addingReportingOverflow(64 << 10)
+        return overflow || overflow2 ? .max : sum
+    }
+
+    /// Puts in the bound that a log in memory always has.
+    ///
+    /// - Throws: `unsuitableMedium` where it is to be compacted.
+    mutating func adaptToMemory(_ location: LogLocation) throws(LogError) {
+        guard compactAfter == nil else {
+            throw .inMemory(
+                location,
+                "compaction",
+                advice: "leave it out, and choose a bound by the number of segments"
+            )
+        }
+        var rule = retention ?? Retention()
+        let segments = rule.segments ?? Retention.boundInMemory
+        rule.segments = segments
+        retention = rule
+        guard location.medium == .systemV else { return }
+        // With the prepared one, and one that is being made in the place of another.
+        guard segments <= Int(MLOG_TABLE_SEGMENTS) - 4 else {
+            throw LogError(
+                .invalidOptions,
+                expected: "a bound of at most \(Int(MLOG_TABLE_SEGMENTS) - 4) segments in System V shared memory",
+                found: "\(segments)",
+                advice: "choose fewer, larger ones"
+            )
+        }
+        guard permissions == .ownerReadWrite else {
+            throw LogError(
+                .invalidOptions,
+                expected: "permissions of 0600, since a key doesn't tell whose log it is",
+                found: "0\(String(permissions.rawValue, radix: 8))",
+                advice: "use shm:NAME for a log that other users may open"
+            )
+        }
+    }
+
     /// - Throws: `invalidOptions`.
     func check() throws(LogError) {
         guard SegmentGeometry.isValidSize(segmentSize) else {

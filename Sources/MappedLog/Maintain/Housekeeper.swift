@@ -126,7 +126,8 @@ final class Housekeeper: Sendable {
     /// Appends a mark behind a log that is all durable, and makes it durable too; false: there was no need.
     func mark() throws(LogError) -> Bool {
         let tail = control.currentSlot().tail
-        guard control.durable.load() == tail, control.markTail.load() != tail,
+        // It says what is durable, where something can be.
+        guard segments.log.medium.isPersistent, control.durable.load() == tail, control.markTail.load() != tail,
             tail % segments.log.geometry.segmentSize != SegmentGeometry.dataStart,
             try appender.appendMark(ifTailIs: tail)
         else { return false }

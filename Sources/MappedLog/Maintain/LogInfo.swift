@@ -20,7 +20,7 @@ public struct LogInfo: Codable, Hashable, Sendable {
     public internal(set) var id: String
     /// The version of the format, such as `1.0`.
     public internal(set) var formatVersion: String
-    /// Where the segments live: `file`.
+    /// Where the segments live: `file`, `sharedMemory` or `systemV`.
     public internal(set) var medium: String
     /// The size of each segment in bytes.
     public internal(set) var segmentSize: UInt64
@@ -36,6 +36,9 @@ public struct LogInfo: Codable, Hashable, Sendable {
     public internal(set) var durablePosition: UInt64
     /// How many opens for writing there are, in all processes; 0 too where that can't be found out.
     public internal(set) var writers: Int
+    /// What keeps the log's own retention from removing more: a protecting named tailer, or what can't be read; nil:
+    /// nothing does, or the log has no retention.
+    public internal(set) var retentionObstacle: String?
     /// The named tailers, by name; those whose file can't be read are left out.
     public internal(set) var tailers: [TailerInfo]
     /// The segments, first to last.

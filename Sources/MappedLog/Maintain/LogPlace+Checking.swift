@@ -7,7 +7,30 @@ extension LogPlace {
     ///
     /// - Throws: `notFound`, `notALog`, `unsupportedVersion`; `damaged` where no segment tells what log this is.
     /// - Returns: The log, and what is wrong with `options.json`.
-    static func checking(_ path: FilePath) throws(LogError) -> (LogPlace, LogError?) {
+    static func checking(_ location: LogLocation) throws(LogError) -> (LogPlace, LogError?) {
+        if case .file(let path) = location { try checkDirectory(path) }
+        do throws(LogError) {
+            let place = try LogPlace(reading: location)
+            if let (found, fault) = try place.believingHeaders() { return (found, fault) }
+            return (place, try place.medium.readSettings().fault)
+        } catch  where error.code == .damaged {
+            let medium = try unreadMedium(location)
+            for name in try medium.listSegments() {
+                guard let found = (try? medium.openForReading(name.base)).flatMap({ $0 }),
+                    let header = try? found.header(base: name.base, of: nil)
+                else { continue }
+                var options = LogOptions(defaultsFor: location)
+                options.segmentSize = header.geometry.segmentSize
+                options.permissions = found.file.permissions
+                let settings = LogSettings(id: header.logID, options: options)
+                let place = try Self.medium(location, settings)
+                return (LogPlace(medium: place, id: header.logID, geometry: header.geometry), error)
+            }
+            throw error
+        }
+    }
+
+    private static func checkDirectory(_ path: FilePath) throws(LogError) {
         do throws(LogError) { _ = try OpenFile(path, O_RDONLY | O_DIRECTORY) } catch  where error.isAbsence {
             let isFile = error.errno == .notDirectory
             throw LogError(
@@ -17,22 +40,6 @@ extension LogPlace {
                 found: isFile ? "something else" : "nothing",
                 advice: "check the path, or make a log with `mlog create`"
             )
-        }
-        do throws(LogError) {
-            let place = try LogPlace(reading: path)
-            if let (found, fault) = try place.believingHeaders() { return (found, fault) }
-            return (place, try place.medium.readSettings().fault)
-        } catch  where error.code == .damaged {
-            let medium = FileMedium(path: path, permissions: LogOptions().permissions)
-            for name in try medium.listSegments() {
-                guard let found = (try? medium.openForReading(name.base)).flatMap({ $0 }),
-                    let header = try? found.header(base: name.base, of: nil)
-                else { continue }
-                let mode = (try? SystemCall.status(found.file.descriptor).st_mode) ?? 0o600
-                let place = FileMedium(path: path, permissions: FilePermissions(rawValue: mode & 0o666))
-                return (LogPlace(medium: place, id: header.logID, geometry: header.geometry), error)
-            }
-            throw error
         }
     }
 
@@ -49,7 +56,7 @@ extension LogPlace {
         guard let size else { return nil }
         let fault = LogError(
             .damaged,
-            file: medium.path.appending("options.json"),
+            file: medium.settingsPath,
             expected: "segments of \(size) bytes, as their headers say",
             found: "\(geometry.segmentSize)",
             advice: "restore the file from a copy, or run `mlog repair`"

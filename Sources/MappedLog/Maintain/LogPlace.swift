@@ -15,32 +15,88 @@ struct LogPlace: Sendable {
         self.geometry = geometry
     }
 
-    /// Finds the log at a path.
+    /// Finds a log.
     ///
-    /// - Throws: `notFound`, `notALog`, `damaged` (`options.json`), `networkFileSystem`, `unsupportedVersion`, `permissionDenied`.
-    init(at path: FilePath) throws(LogError) {
-        try FileMedium.refuseNetworkFileSystem(path)
-        try self.init(reading: path)
+    /// - Throws: `notFound`, `notALog`, `damaged` (`options.json`), `networkFileSystem`, `unsupportedVersion`,
+    ///   `permissionDenied`; of a log in memory `occupied`, `earlierBoot`, `unsuitableMedium`, `invalidName`.
+    init(at location: LogLocation) throws(LogError) {
+        if case .file(let path) = location { try FileMedium.refuseNetworkFileSystem(path) }
+        try self.init(reading: location)
+        if location.isInMemory { try refuseEarlierBoot() }
     }
 
-    /// Finds the log at a path on any file system: for those who map nothing.
-    init(reading given: FilePath) throws(LogError) {
-        // A program may change its working directory while the log is open.
-        let path = given.isAbsolute ? given : SystemCall.workingDirectory.pushing(given)
-        let settings = try LogSettings(contentsOf: path.appending("options.json"))
+    /// Finds a log, of files on any file system: for those who map nothing.
+    init(reading location: LogLocation) throws(LogError) {
+        let unread = try Self.unreadMedium(location)
+        let settings = try unread.readSettings()
         guard let id = LogID(settings.id), id.description == settings.id else {
             throw LogError(
                 .damaged,
-                file: path.appending("options.json"),
+                file: unread.settingsPath,
                 expected: "a UUID as id, in lower case",
                 found: settings.id,
                 advice: "restore the file from a copy, or run `mlog repair`"
             )
         }
         self.init(
-            medium: FileMedium(path: path, permissions: settings.permissions, identity: try .init(path)),
+            medium: try Self.medium(location, settings),
             id: id,
             geometry: SegmentGeometry(segmentSize: settings.segmentSize)
+        )
+    }
+
+    /// The place of a log whose options nobody has read yet.
+    static func unreadMedium(_ location: LogLocation) throws(LogError) -> any Medium {
+        let defaults = LogOptions(defaultsFor: location)
+        switch location {
+        case .file(let path): return FileMedium(path: path.absolute, permissions: defaults.permissions)
+        case .sharedMemory(let text):
+            let name = try SharedMemoryName(text)
+            guard try name.identity() != nil else {
+                try SharedMemoryName.checkRoot()
+                throw LogError(
+                    .notFound,
+                    file: location.path,
+                    expected: "a log at \(name.directory)",
+                    found: "nothing",
+                    advice: "check the name (`mlog list shm`), or make a log with `mlog create`"
+                )
+            }
+            return SharedMemoryMedium(name, permissions: defaults.permissions)
+        case .systemV(let key): return try SystemVMedium(key, bound: nil)
+        }
+    }
+
+    /// The medium of a log with these options.
+    static func medium(_ location: LogLocation, _ settings: LogSettings) throws(LogError) -> any Medium {
+        switch location {
+        case .file(let given):
+            let path = given.absolute
+            return FileMedium(path: path, permissions: settings.permissions, identity: try .init(path))
+        case .sharedMemory(let text):
+            let name = try SharedMemoryName(text)
+            return SharedMemoryMedium(
+                name,
+                permissions: settings.permissions,
+                identity: try name.identity(),
+                bound: settings.retention?.segments ?? Retention.boundInMemory
+            )
+        case .systemV(let key):
+            return try SystemVMedium(key, bound: settings.retention?.segments ?? Retention.boundInMemory)
+        }
+    }
+
+    /// What lies in memory goes with the machine's; what is there all the same was put there by somebody else.
+    private func refuseEarlierBoot() throws(LogError) {
+        guard let file = try medium.openControl(writable: false),
+            try ControlBlock(file, writable: false).isOfEarlierBoot(on: .current())
+        else { return }
+        throw LogError(
+            .earlierBoot,
+            file: medium.path,
+            expected: "a log of this boot",
+            found: "one that was never made durable, of an earlier one",
+            advice: "remove it with `mlog destroy \(medium.location)`"
         )
     }
 
@@ -50,8 +106,11 @@ struct LogPlace: Sendable {
     ///   `damaged` where a name is no base position.
     func bases() throws(LogError) -> [UInt64] {
         var attempts = 0
+        var before: [UInt64] = []
         while true {
             let bases = try listedBases()
+            // While segments come and go a list may lack one; who lists twice and finds the same can believe it.
+            defer { before = bases }
             guard let first = bases.first else {
                 throw LogError(
                     .missingSegment,
@@ -64,11 +123,12 @@ struct LogPlace: Sendable {
             // A directory that is read while a segment gets its other form may show neither.
             attempts += 1
             if let hole = hole(in: bases) {
+                if attempts < 100, bases != before { continue }
                 if attempts < 100, try medium.openForReading(hole) != nil { continue }
                 throw missing(hole, durable: nil)
             }
-            let before = first.subtractingReportingOverflow(geometry.segmentSize)
-            if !before.overflow, attempts < 100, try medium.openForReading(before.partialValue) != nil { continue }
+            let other = first.subtractingReportingOverflow(geometry.segmentSize)
+            if !other.overflow, attempts < 100, try medium.openForReading(other.partialValue) != nil { continue }
             return bases
         }
     }
@@ -181,4 +241,21 @@ struct LogPlace: Sendable {
             advice: "use a version of MappedLog that knows it"
         )
     }
+}
+
+extension LogPlace {
+    /// Takes one form of a segment away where the other one stays.
+    ///
+    /// Inside the gate where writers live: a preparer must not take the name for a free one.
+    func removeBesideWriters(_ form: SegmentName) throws(LogError) {
+        guard let writers = medium.writersAlive(), writers.shared > 0 else { return try medium.remove(form) }
+        let gate = try Writer.lockGate(self, OpenOptions().recoveryTimeout)
+        defer { gate.unlockGate() }
+        try medium.remove(form)
+    }
+}
+
+extension FilePath {
+    /// A program may change its working directory while the log is open.
+    var absolute: FilePath { isAbsolute ? self : SystemCall.workingDirectory.pushing(self) }
 }

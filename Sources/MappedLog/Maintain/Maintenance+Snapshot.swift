@@ -10,29 +10,29 @@ extension Maintenance {
     /// Complexity: O(*n*) in the bytes of the log.
     ///
     /// - Parameters:
-    ///   - path: The log's directory.
+    ///   - location: Where the log is.
     ///   - destination: Where the copy is to be: a path that isn't there, or an empty directory.
     ///   - compaction: How to compact the sealed segments of the copy; nil: they keep the form that they have.
     /// - Throws: `notEmpty` where there is something at the destination; `compacting` where somebody else compacts,
     ///   restores, removes, copies or repairs; `damaged` where the log, or a named tailer, is; `invalidOptions`;
-    ///   `networkFileSystem`, `diskFull`, `permissionDenied`, `io`; as ``Log/openReadOnly(at:)``.
+    ///   `networkFileSystem`, `diskFull`, `permissionDenied`, `io`; as ``Log/openReadOnly(at:)-(LogLocation)``.
     /// - Returns: What the copy holds.
     public static func snapshot(
-        at path: FilePath,
+        at location: LogLocation,
         to destination: FilePath,
         compaction: CompactionOptions? = nil
     ) throws(LogError) -> SnapshotReport {
-        try Snapshot(LogPlace(at: path), destination, compaction).run()
+        try Snapshot(LogPlace(at: location), destination, compaction).run()
     }
 }
 
 extension Log {
-    /// Copies the log as it is at this moment, as ``Maintenance/snapshot(at:to:compaction:)``.
+    /// Copies the log as it is at this moment, as ``Maintenance/snapshot(at:to:compaction:)-(LogLocation,_,_)``.
     ///
     /// - Parameters:
     ///   - destination: Where the copy is to be: a path that isn't there, or an empty directory.
     ///   - compaction: How to compact the sealed segments of the copy; nil: they keep the form that they have.
-    /// - Throws: As ``Maintenance/snapshot(at:to:compaction:)``; `forked`.
+    /// - Throws: As ``Maintenance/snapshot(at:to:compaction:)-(LogLocation,_,_)``; `forked`.
     /// - Returns: What the copy holds.
     @discardableResult
     public func snapshot(

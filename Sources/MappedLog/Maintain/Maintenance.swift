@@ -1,4 +1,4 @@
-public import SystemPackage
+internal import SystemPackage
 internal import _CMappedLog
 
 /// What keeps a log whole: checking it, recovering it, and repairing what is damaged.
@@ -13,16 +13,16 @@ public enum Maintenance {
     /// Complexity: O(*n*) in the bytes of the log; memory for one segment's index.
     ///
     /// - Parameters:
-    ///   - path: The log's directory.
+    ///   - location: Where the log is.
     ///   - progress: Called every few MiB with how far it has come; on the caller's thread.
     /// - Throws: `notFound`, `notALog`, `unsupportedVersion` (of `options.json`), `permissionDenied`, `io`; `damaged`
     ///   where neither `options.json` nor any segment tells what log this is. Damage in the log is no error.
     /// - Returns: What it found.
     public static func verify(
-        at path: FilePath,
+        at location: LogLocation,
         progress: ((VerifyProgress) -> Void)? = nil
     ) throws(LogError) -> VerifyReport {
-        let (place, optionsFault) = try LogPlace.checking(path)
+        let (place, optionsFault) = try LogPlace.checking(location)
         var attempts = 0
         while true {
             let first = try place.medium.listSegments().first?.base
@@ -44,22 +44,22 @@ public enum Maintenance {
 
     /// Recovers a log, as the next open for writing would, and closes it.
     ///
-    /// Complexity: as that of ``Log/open(at:opening:)``.
+    /// Complexity: as that of ``Log/open(at:opening:)-(LogLocation,_)``.
     ///
     /// - Parameters:
-    ///   - path: The log's directory.
+    ///   - location: Where the log is.
     ///   - opening: What this open chooses for itself.
-    /// - Throws: As ``Log/open(at:opening:)``.
+    /// - Throws: As ``Log/open(at:opening:)-(LogLocation,_)``.
     /// - Returns: What was found and done. Where writers have the log open, nothing is, and ``RecoveryReport/writersAlive`` says so.
     public static func recover(
-        at path: FilePath,
+        at location: LogLocation,
         opening: OpenOptions = OpenOptions()
     ) throws(LogError) -> RecoveryReport {
         var report = RecoveryReport()
         report.writersAlive = true
-        let place = try LogPlace(at: path)
+        let place = try LogPlace(at: location)
         if let writers = place.medium.writersAlive(), writers.shared > 0 { return report }
-        let log = try Log.open(at: path, opening: opening)
+        let log = try Log.open(at: location, opening: opening)
         if let recovery = log.recovery { report = recovery }
         try log.close()
         return report
@@ -74,17 +74,17 @@ public enum Maintenance {
     /// is recovered. Interrupted anywhere, it may be run again; where nothing is damaged it changes nothing. The log
     /// must have no writers; tailers may go on. Complexity: a few readings of the whole log.
     ///
-    /// - Parameter path: The log's directory.
+    /// - Parameter location: Where the log is.
     /// - Throws: `writersAlive` where the log is open for writing; `unsupportedVersion`, `unsupportedFeature`,
     ///   `unsupportedSegment` where a newer version wrote to it; `notFound`, `notALog`, `networkFileSystem`,
     ///   `recovering`, `diskFull`, `permissionDenied`, `io`; `damaged` where neither `options.json` nor any segment
     ///   tells what log this is.
     /// - Returns: What was mended, what is lost, and where it is kept.
-    public static func repair(at path: FilePath) throws(LogError) -> RepairReport {
-        let (place, optionsFault) = try LogPlace.checking(path)
-        try FileMedium.refuseNetworkFileSystem(path)
+    public static func repair(at location: LogLocation) throws(LogError) -> RepairReport {
+        let (place, optionsFault) = try LogPlace.checking(location)
+        if case .file(let path) = location { try FileMedium.refuseNetworkFileSystem(path) }
         var report = try mend(place, optionsFault)
-        report.unmended = try verify(at: path).findings
+        report.unmended = try verify(at: location).findings
         report.mended.removeAll { report.unmended.contains($0) }
         if let left = report.unmended.first(where: { $0.kind != .namedTailer && $0.kind != .unsupported }) {
             throw LogError(
@@ -136,7 +136,7 @@ public enum Maintenance {
             if isChanged && isTrusted { control.flushing.store(0) }
         }
         var report = repair.report
-        report.recovery = try recover(at: place.medium.path, opening: opening)
+        report.recovery = try recover(at: place.medium.location, opening: opening)
         return report
     }
 
@@ -166,7 +166,7 @@ extension LogVerdict {
             report.findings.insert(
                 Damage(
                     .options,
-                    file: check.place.medium.path.appending("options.json").string,
+                    file: check.place.medium.settingsPath.string,
                     expected: optionsFault.expected ?? "the log's options",
                     found: optionsFault.found ?? optionsFault.description
                 ),

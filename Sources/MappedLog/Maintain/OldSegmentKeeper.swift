@@ -19,9 +19,12 @@ final class OldSegmentKeeper: Sendable {
 
     /// Nil: the options leave old segments alone.
     init?(_ place: LogPlace, _ settings: LogSettings) {
-        if settings.retention == nil, settings.compactAfter == nil { return nil }
+        var retention = settings.retention
+        // Who prepares a segment of a log in memory keeps to its bound.
+        if place.medium.bound != nil { retention?.segments = nil }
+        if retention?.isEmpty ?? true, settings.compactAfter == nil { return nil }
         self.place = place
-        retention = settings.retention
+        self.retention = retention.flatMap { $0.isEmpty ? nil : $0 }
         compactAfter = settings.compactAfter
     }
 

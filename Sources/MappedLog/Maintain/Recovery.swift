@@ -56,24 +56,36 @@ struct Recovery {
         let torn = cut..<min(end, log.geometry.dataEnd)
         report.cutPosition = survey.end
         report.cutBytes = UInt64(torn.count)
-        report.kept.append(try log.medium.setAside(scanner.file, torn, position: survey.end).string)
+        report.keep(try log.medium.setAside(scanner.file, torn, position: survey.end))
         // The word at the cut goes first: a recovery that starts over must cut here again.
         try scanner.file.zero(torn.lowerBound..<torn.lowerBound + 8)
         try scanner.file.flushData()
         try scanner.file.zero(torn)
     }
 
-    /// Segments behind the cut, last to first: what holds data is set aside; what doesn't stays prepared.
+    /// Segments behind the cut: those before the first that holds data stay prepared; that one and all behind it go,
+    /// last to first, and what holds data is set aside.
+    ///
+    /// An empty one that stayed behind one that went would leave a hole in the row.
     private mutating func setAsideSegments(behind survey: LogSurvey) throws(LogError) {
         let last = survey.walked[survey.walked.count - 1]
-        for base in survey.bases.reversed() where base > last {
+        let data = SegmentGeometry.dataStart..<log.geometry.segmentSize
+        var going: [(base: UInt64, isBlank: Bool)] = []
+        for base in survey.bases where base > last {
             let scanner = try log.writableScanner(base)
-            let data = SegmentGeometry.dataStart..<log.geometry.segmentSize
-            if try scanner.firstNonZero(in: data) != nil {
-                report.kept.append(try log.medium.setAsideSegment(.raw(base)).string)
+            let isBlank = try scanner.firstNonZero(in: data) == nil
+            if !isBlank || !going.isEmpty {
+                going.append((base, isBlank))
             } else if try scanner.seal() != nil {
                 try scanner.file.zero(SealLine.range)
                 report.rewrittenSeals += 1
+            }
+        }
+        for (base, isBlank) in going.reversed() {
+            if isBlank {
+                try log.medium.remove(.raw(base))
+            } else {
+                report.keep(try log.medium.setAsideSegment(.raw(base)))
             }
         }
     }

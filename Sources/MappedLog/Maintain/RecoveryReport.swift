@@ -1,3 +1,5 @@
+internal import SystemPackage
+
 /// What recovery found and did.
 public struct RecoveryReport: Codable, Hashable, Sendable {
     /// Whether the log had been closed cleanly: then nothing was looked at or done.
@@ -24,4 +26,11 @@ public struct RecoveryReport: Codable, Hashable, Sendable {
     public var rewrittenSeals = 0
     /// Segments that were copied into fresh files, since a flush had failed or been interrupted.
     public var copiedSegments = 0
+}
+
+extension RecoveryReport {
+    /// Notes where something is kept; nil: the log's medium keeps nothing.
+    mutating func keep(_ path: FilePath?) {
+        if let path { kept.append(path.string) }
+    }
 }

@@ -27,8 +27,9 @@ struct Repair {
         report.mended += verdict.report.findings
         try willWrite()
         for stray in verdict.check.strays {
-            report.kept.append(try log.medium.setAsideSegment(stray.name).string)
+            report.keep(try log.medium.setAsideSegment(stray.name))
         }
+        try settleForms(&verdict)
         if !verdict.badFiles.isEmpty {
             for (range, sequence) in try SegmentReplacement(verdict).run(&report) {
                 try moveTailers(out: range, sequence: sequence)
@@ -52,17 +53,15 @@ struct Repair {
 
     /// Writes `options.json` anew, with what the segments tell and the defaults for the rest.
     mutating func mendOptions(_ fault: LogError) throws(LogError) {
-        let path = log.medium.path.appending("options.json")
+        let path = log.medium.settingsPath
         let file = try OpenFile(path, O_RDONLY | O_NOFOLLOW)
-        if file.byteCount > 0 {
-            report.kept.append(try log.medium.setAside(file, 0..<file.byteCount, position: 0).string)
-        }
+        if file.byteCount > 0 { report.keep(try log.medium.setAside(file, 0..<file.byteCount, position: 0)) }
         var options = LogOptions(segmentSize: log.geometry.segmentSize)
-        if let known = try? LogSettings(contentsOf: path) {
+        if let known = try? log.medium.readSettings() {
             (options.permissions, options.durability) = (known.permissions, known.durability)
             (options.retention, options.compactAfter) = (known.retention, known.compactAfter)
-        } else if let medium = log.medium as? FileMedium {
-            options.permissions = medium.permissions
+        } else {
+            options.permissions = log.medium.permissions
         }
         try log.medium.publishSettings(LogSettings(id: log.id, options: options))
         report.mended.append(
@@ -77,6 +76,15 @@ struct Repair {
 
     private func read() throws(LogError) -> LogVerdict {
         try LogVerdict(LogCheck(log, live: nil, hint: hint) { _, _ in })
+    }
+
+    /// Where both forms of a segment are there and the one that counts is damaged, the other one counts from now on.
+    private mutating func settleForms(_ verdict: inout LogVerdict) throws(LogError) {
+        let pairs = try Dictionary(grouping: log.medium.listSegments()) { $0.base }.filter { $0.value.count > 1 }
+        for base in pairs.keys.sorted() {
+            _ = try FormPair(base, of: log).settle(keeping: .compacted(base), &report.kept)
+        }
+        if !pairs.isEmpty { verdict = try read() }
     }
 
     private func refuseUnsupported(_ verdict: LogVerdict) throws(LogError) {
@@ -122,7 +130,7 @@ struct Repair {
             }
         }
         try log.medium.flushDirectory()
-        report.kept.append(try log.medium.setAsideSegment(.compacted(row.base)).string)
+        report.keep(try log.medium.setAsideSegment(.compacted(row.base)))
     }
 
     // MARK: Damaged ranges
@@ -149,7 +157,7 @@ struct Repair {
         }
         let size = SegmentGeometry.frameHeaderSize
         let touched = gap.start..<(gap.end ?? max(written, isSealed ? end + size : end))
-        report.kept.append(try log.medium.setAside(scanner.file, touched, position: row.base + gap.start).string)
+        report.keep(try log.medium.setAside(scanner.file, touched, position: row.base + gap.start))
         // What makes the range whole comes last: until then it is as bad as it was.
         if touched.lowerBound + size < touched.upperBound {
             try scanner.file.zero(touched.lowerBound + size..<touched.upperBound)
@@ -233,9 +241,7 @@ struct Repair {
         let start = UInt64(MLOG_ACTIVATION_OFFSET)
         let range = start..<start + UInt64(MemoryLayout<mlog_activation>.size)
         if try scanner.firstNonZero(in: range) != nil {
-            report.kept.append(
-                try log.medium.setAside(scanner.file, range, position: row.base + range.lowerBound).string
-            )
+            report.keep(try log.medium.setAside(scanner.file, range, position: row.base + range.lowerBound))
         }
         let known = sequence ?? verdict.lastKnownSequence(before: index)
         let line = ActivationLine(baseSequence: known ?? 0, largestTimestampBefore: largest)
@@ -248,10 +254,13 @@ struct Repair {
         guard let segment = row.check, let sequence = segment.runs.first?.sequence,
             verdict.end.map({ index <= $0.row }) ?? true
         else { return }
+        // What is whole keeps its form.
+        let isWhole = segment.gaps.isEmpty && segment.indexFaults.isEmpty && segment.behindEnd == nil
+        if isWhole, row.form == .compacted(row.base) { return }
         let scanner = try writable(row)
         if let range = segment.behindEnd {
             let position = row.base + range.lowerBound
-            report.kept.append(try log.medium.setAside(scanner.file, range, position: position).string)
+            report.keep(try log.medium.setAside(scanner.file, range, position: position))
             try scanner.file.zero(range)
         }
         let (entries, seals) = try scanner.mendIndexAndSeal(sequence: sequence)

@@ -1,3 +1,5 @@
+internal import SystemPackage
+
 /// What ``Maintenance/repair(at:)`` did.
 public struct RepairReport: Codable, Hashable, Sendable {
     /// The damage that was found and mended.
@@ -17,4 +19,11 @@ public struct RepairReport: Codable, Hashable, Sendable {
     public internal(set) var movedTailers: [String] = []
     /// The recovery that followed.
     public internal(set) var recovery = RecoveryReport()
+}
+
+extension RepairReport {
+    /// Notes where something is kept; nil: the log's medium keeps nothing.
+    mutating func keep(_ path: FilePath?) {
+        if let path { kept.append(path.string) }
+    }
 }

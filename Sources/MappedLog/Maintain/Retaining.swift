@@ -31,6 +31,12 @@ struct Retaining {
         // Who opens the log looks at its first segments.
         try lock.lockGate(timeout: patience)
         defer { lock.unlockGate() }
+        // Appends to a log in memory drop segments too.
+        if place.medium.bound != nil { try lock.lockWindow(timeout: patience) }
+        return try removeWhatIsDue()
+    }
+
+    private func removeWhatIsDue() throws(LogError) -> RetentionReport {
         let bases = try place.bases()
         try place.checkMayWrite(bases)
         let rows = try rows(bases)
@@ -47,7 +53,7 @@ struct Retaining {
             guard next + SegmentGeometry.dataStart <= min(durable, end), bases.contains(next),
                 try isDue(row.base, bytesLeft: left, segmentsLeft: count)
             else { break }
-            if let name = try protector(of: next) {
+            if let name = try place.protector(of: next) {
                 report.protectedBy = name
                 break
             }
@@ -73,11 +79,7 @@ struct Retaining {
             for name in names[base] ?? [] {
                 // Once the others are gone it would count.
                 if case .unsupported(_, let file) = name { throw place.unsupportedForm(base, file) }
-                do throws(Errno) {
-                    forms.append((name, UInt64(try SystemCall.status(place.medium.path(of: name)).st_size)))
-                } catch {
-                    throw .system(error, "stat(2)", file: place.medium.path(of: name))
-                }
+                forms.append((name, try place.medium.byteCount(of: name)))
             }
             if forms.isEmpty { throw place.missing(base, durable: nil) }
             rows.append(Row(base: base, forms: forms))
@@ -103,19 +105,15 @@ struct Retaining {
         return try scanner.walk(from: SegmentGeometry.dataStart, sequence: 0).largestTimestamp
     }
 
-    /// The name of a protecting tailer that has yet to read something before a base position.
-    private func protector(of base: UInt64) throws(LogError) -> String? {
-        for name in try place.medium.namedTailerNames() {
-            let file: NamedTailerFile
-            do throws(LogError) {
-                file = try NamedTailerFile(name, in: place, create: false, writable: false)
-            } catch  where error.code == .notFound {
-                continue
-            }
-            guard let kept = try file.place, kept.isProtecting, kept.position < base else { continue }
-            return name
+    /// What keeps segments that are due from being removed; a look, without locks.
+    func obstacle() -> String? {
+        do throws(LogError) {
+            let report = try Retaining(place, rule, isDryRun: true).removeWhatIsDue()
+            return report.protectedBy.map { "named tailer \($0), which protects what it has yet to read" }
+        } catch {
+            // Of a log in memory the first segments may go while it looks.
+            return place.medium.isPersistent ? error.description : nil
         }
-        return nil
     }
 
     private func remove(_ row: Row, before next: UInt64) throws(LogError) {
@@ -124,6 +122,23 @@ struct Retaining {
         guard try place.activation(next) != nil else { throw place.badActivation(next) }
         // The form that counts goes last.
         for form in row.forms.reversed() { try place.medium.remove(form.name) }
+    }
+}
+
+extension LogPlace {
+    /// The name of a protecting tailer that has yet to read something before a base position.
+    func protector(of base: UInt64) throws(LogError) -> String? {
+        for name in try medium.namedTailerNames() {
+            let file: NamedTailerFile
+            do throws(LogError) {
+                file = try NamedTailerFile(name, in: self, create: false, writable: false)
+            } catch  where error.code == .notFound {
+                continue
+            }
+            guard let kept = try file.place, kept.isProtecting, kept.position < base else { continue }
+            return name
+        }
+        return nil
     }
 }
 
@@ -140,5 +155,13 @@ extension LogReader {
 
     static func forMaintenance(_ place: LogPlace) throws(LogError) -> LogReader {
         LogReader(place, control: nil, waiters: nil, system: try .current(), forkGuard: try ForkGuard())
+    }
+}
+
+extension LogPlace {
+    /// What keeps the log's own retention from removing more; nil: nothing, or there is none.
+    var retentionObstacle: String? {
+        guard let rule = (try? medium.readSettings())?.retention else { return nil }
+        return Retaining(self, rule).obstacle()
     }
 }

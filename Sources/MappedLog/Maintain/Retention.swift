@@ -54,13 +54,18 @@ public struct Retention: Sendable, Hashable, Codable {
         try container.encodeIfPresent(segments, forKey: .segments)
     }
 
+    /// Whether it lets everything stay.
+    var isEmpty: Bool { bytes == nil && age == nil && segments == nil }
+
+    /// How many segments with records a log in memory keeps, unless its options say otherwise.
+    static let boundInMemory = 4
+
     /// - Throws: `invalidOptions`.
     func check() throws(LogError) {
         func check(_ isValid: Bool, _ expected: String, _ found: String) throws(LogError) {
             if isValid { return }
             throw LogError(.invalidOptions, expected: expected, found: found, advice: "choose another")
         }
-        let isEmpty = bytes == nil && age == nil && segments == nil
         try check(!isEmpty, "bytes, an age or a number of segments", "none of them")
         try check(bytes != 0, "more than 0 bytes", "0")
         if let age { try check(age > .zero && age < .seconds(1 << 62), "an age of more than 0", "\(age)") }

@@ -13,8 +13,7 @@ extension LogInfo.SegmentInfo {
         self.base = base
         bytes = log.geometry.segmentSize
         let file = try? log.openForReading(base)
-        storedBytes =
-            file.flatMap { try? SystemCall.status($0.file.descriptor) }.map { UInt64($0.st_blocks) * 512 } ?? 0
+        storedBytes = file?.file.storedByteCount ?? 0
         let found = file.flatMap { try? SegmentContents($0, base: base, in: log, end: end) }
         state = found?.state ?? "damaged"
         records = found?.records ?? 0

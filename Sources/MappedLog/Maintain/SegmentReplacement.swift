@@ -21,7 +21,7 @@ struct SegmentReplacement {
             let row = verdict.check.rows[index]
             if isBehindHole, let form = row.form {
                 if case .unsupported = row.state { continue }
-                report.kept.append(try log.medium.setAsideSegment(form).string)
+                report.keep(try log.medium.setAsideSegment(form))
                 continue
             }
             guard verdict.badFiles.contains(index) else { continue }
@@ -30,7 +30,7 @@ struct SegmentReplacement {
             case .frames(let segment, _): try rewriteHeader(row, segment, &report)
             case .gone(let error, _):
                 if error.code != .missingSegment, let form = row.form {
-                    report.kept.append(try log.medium.setAsideSegment(form).string)
+                    report.keep(try log.medium.setAsideSegment(form))
                 }
                 guard verdict.neededFiles.contains(index) else {
                     isBehindHole = true
@@ -54,9 +54,7 @@ struct SegmentReplacement {
         guard let file = try log.medium.openSegment(row.base, writable: false) else {
             throw log.missing(row.base, durable: nil)
         }
-        report.kept.append(
-            try log.medium.setAside(file, 0..<file.byteCount, position: row.base).string
-        )
+        report.keep(try log.medium.setAside(file, 0..<file.byteCount, position: row.base))
         let source = SegmentScanner(file, header: segment.header, toleratesBadSectors: true)
         let size = log.geometry.segmentSize
         try log.medium.replaceSegment(row.base, byteCount: size) { target throws(LogError) in

@@ -11,6 +11,13 @@ struct Snapshot {
 
     init(_ source: LogPlace, _ destination: FilePath, _ compaction: CompactionOptions?) throws(LogError) {
         try compaction?.check()
+        guard case .file(let destination) = try LogLocation(destination) else {
+            throw .inMemory(
+                try LogLocation(destination),
+                "a copy",
+                advice: "copy it to a directory that is not there yet"
+            )
+        }
         self.source = source
         self.compaction = compaction
         target = FileMedium(path: destination, permissions: try source.medium.readSettings().permissions)
@@ -20,15 +27,20 @@ struct Snapshot {
     func run() throws(LogError) -> SnapshotReport {
         let start = ContinuousClock.now
         // Until the copy is there, no segment changes its form or goes.
-        let lock = try Compactor.lock(source)
+        let lock = source.medium.isPersistent ? try Compactor.lock(source) : nil
         defer { withExtendedLifetime(lock) {} }
         let isNew = try makePlace()
         do throws(LogError) {
             try FileMedium.refuseNetworkFileSystem(target.path)
             let options = try settings()
-            let end = try LogReader.forMaintenance(source).end()
-            let bases = try bases(upTo: end)
-            for base in bases { try copySegment(base, end.position) }
+            let pinned = source.medium.isPersistent ? nil : try pinned()
+            let end = if let pinned { pinned.end } else { try LogReader.forMaintenance(source).end() }
+            let bases = if let pinned { pinned.segments.keys.sorted() } else { try bases(upTo: end) }
+            for base in bases {
+                let segment =
+                    if let segment = pinned?.segments[base] { segment } else { try source.openForReading(base) }
+                try copy(segment, base, end.position)
+            }
             try copyTailers(end)
             try target.flushDirectory()
             var report = SnapshotReport()
@@ -54,31 +66,79 @@ struct Snapshot {
     }
 
     /// The options as they stand: members that this version doesn't know too.
+    ///
+    /// The bound of a log in memory is the memory's: a disk has room for more.
     private func settings() throws(LogError) -> [UInt8] {
-        let file = try OpenFile(source.medium.path.appending("options.json"), O_RDONLY | O_NOFOLLOW)
-        return try file.read(Int(min(file.byteCount, 1 << 20)), at: 0)
+        guard !source.medium.isPersistent else { return try source.medium.settingsBytes() }
+        let settings = try source.medium.readSettings()
+        let options = LogOptions(
+            segmentSize: settings.segmentSize,
+            permissions: settings.permissions,
+            durability: settings.durability
+        )
+        return LogSettings(id: source.id, options: options).encoded()
+    }
+
+    /// What of a log in memory is copied: all of it is opened first, since nothing else keeps it from being dropped.
+    private func pinned() throws(LogError) -> (end: LogReader.End, segments: [UInt64: SegmentFile]) {
+        var attempts = 0
+        while true {
+            attempts += 1
+            let end = try LogReader.forMaintenance(source).end()
+            var segments: [UInt64: SegmentFile] = [:]
+            do throws(LogError) {
+                for base in try bases(upTo: end) { segments[base] = try source.openForReading(base) }
+                return (end, segments)
+            } catch  where error.code == .missingSegment && attempts < 100 {
+                continue
+            }
+        }
     }
 
     /// - Returns: Whether the directory wasn't there.
     private func makePlace() throws(LogError) -> Bool {
+        try refuseOwnDirectory()
         var isNew = false
         var names: [String] = []
         do throws(Errno) { names = try SystemCall.names(in: target.path) } catch .noSuchFileOrDirectory {
             isNew = true
+        } catch .notDirectory {
+            throw taken(by: "something else")
         } catch {
             throw .system(error, "opendir(3)", file: target.path)
         }
         if let foreign = names.first {
-            throw LogError(
-                .notEmpty,
-                file: target.path,
-                expected: "nothing, or an empty directory",
-                found: foreign,
-                advice: "choose a path that is not there yet, or empty it"
-            )
+            let isUnfinished = foreign == "tailers" || SegmentName(foreign) != nil
+            throw taken(by: isUnfinished && !names.contains("options.json") ? "what an unfinished copy left" : foreign)
         }
         try target.makeCopyDirectories()
         return isNew
+    }
+
+    private func taken(by found: String) -> LogError {
+        LogError(
+            .notEmpty,
+            file: target.path,
+            expected: "nothing, or an empty directory",
+            found: found,
+            advice: "choose a path that is not there yet, or empty it"
+        )
+    }
+
+    /// A copy inside the log would be taken for a part of it by whoever copies or removes the directory.
+    private func refuseOwnDirectory() throws(LogError) {
+        guard let own = source.medium.path.canonical else { return }
+        var parent = target.path.removingLastComponent()
+        if parent.isEmpty { parent = "." }
+        while parent.canonical == nil, parent.components.count > 1 { parent.removeLastComponent() }
+        guard target.path.canonical == own || parent.canonical?.starts(with: own) ?? false else { return }
+        throw LogError(
+            .invalidOptions,
+            file: target.path,
+            expected: "a destination outside the log",
+            found: "one inside \(own)",
+            advice: "choose another path"
+        )
     }
 
     /// The segments with records, and the active one.
@@ -96,8 +156,7 @@ struct Snapshot {
 
     // MARK: Segments
 
-    private func copySegment(_ base: UInt64, _ end: UInt64) throws(LogError) {
-        let segment = try source.openForReading(base)
+    private func copy(_ segment: SegmentFile, _ base: UInt64, _ end: UInt64) throws(LogError) {
         let isSealed = end >= base + source.geometry.segmentSize
         switch segment {
         case .compacted(let file):
@@ -183,11 +242,11 @@ struct Snapshot {
     }
 }
 
-extension OpenFile {
-    /// Copies a range to the same offsets of another file, sharing blocks where the file system can.
-    fileprivate func copy(_ range: Range<UInt64>, to target: OpenFile) throws(LogError) {
-        do throws(Errno) { try SystemCall.copy(descriptor, to: target.descriptor, range) } catch {
-            throw .system(error, "copy_file_range(2)", file: target.path)
-        }
+extension FilePath {
+    /// Without links and dots (`realpath(3)`); nil where nothing is there.
+    fileprivate var canonical: FilePath? {
+        guard let resolved = unsafe realpath(string, nil) else { return nil }
+        defer { unsafe free(resolved) }
+        return unsafe FilePath(String(cString: resolved))
     }
 }

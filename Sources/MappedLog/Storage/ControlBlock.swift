@@ -35,12 +35,7 @@ internal import _CMappedLog
     init(_ file: OpenFile, writable: Bool) throws(LogError) {
         self.file = file
         mapping = try Mapping(file, byteCount: UInt64(MLOG_CONTROL_BYTES), writable: writable)
-        let status: stat
-        do throws(Errno) { status = try SystemCall.status(file.descriptor) } catch {
-            throw .system(error, "fstat(2)", file: file.path)
-        }
-        device = UInt64(status.st_dev)
-        inode = UInt64(status.st_ino)
+        (device, inode) = try file.identity
         let start = unsafe mapping.start
         unsafe control = start.assumingMemoryBound(to: mlog_control.self)
         func address(_ field: PartialKeyPath<mlog_control>) -> UnsafeMutableRawPointer {
@@ -121,6 +116,12 @@ internal import _CMappedLog
     func isReady(on system: SystemIdentity, for log: LogID) -> Bool {
         let isThisBoot = unsafe system.bootID.elementsEqual(bytes(of: \.boot_id))
         return isThisBoot && namesItself(log) && state.load() == UInt32(MLOG_STATE_READY)
+    }
+
+    /// Whether this very file was made ready for this log before the machine was started the last time.
+    func isOfEarlierBoot(on system: SystemIdentity) -> Bool {
+        let (isThisBoot, magic) = unsafe (system.bootID.elementsEqual(bytes(of: \.boot_id)), control.pointee.magic)
+        return magic == MLOG_CONTROL_MAGIC && !isThisBoot && state.load() == UInt32(MLOG_STATE_READY)
     }
 
     /// Refuses to share locks with processes that know threads or mutexes by other means.

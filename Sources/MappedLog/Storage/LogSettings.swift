@@ -76,10 +76,10 @@ struct LogSettings: Sendable {
         fault = nil
     }
 
-    /// - Throws: `notALog` when the file isn't there, `damaged` when it isn't what it should be, `unsupportedVersion`.
+    /// - Throws: `damaged` where these bytes aren't what they should be, `unsupportedVersion`.
     ///   What a reader needs not, permissions, durability, retention and compaction, counts as the default where it is missing or invalid.
-    init(contentsOf path: FilePath) throws(LogError) {
-        let text = try Self.read(path)
+    init(_ bytes: [UInt8], from path: FilePath) throws(LogError) {
+        let text = Data(bytes)
         func damage(_ expected: String, _ found: String) -> LogError {
             LogError(
                 .damaged,
@@ -138,20 +138,6 @@ struct LogSettings: Sendable {
         } else {
             fault = nil
         }
-    }
-
-    private static func read(_ path: FilePath) throws(LogError) -> Data {
-        let file: OpenFile
-        do throws(LogError) { file = try OpenFile(path, O_RDONLY | O_NOFOLLOW) } catch  where error.isAbsence {
-            throw LogError(
-                .notALog,
-                file: path.removingLastComponent(),
-                expected: "a directory with options.json",
-                found: "none",
-                advice: "check the path, or make a log with `mlog create`"
-            )
-        }
-        return Data(try file.read(Int(min(file.byteCount, 1 << 20)), at: 0))
     }
 
     func encoded() -> [UInt8] {

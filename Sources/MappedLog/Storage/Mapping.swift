@@ -8,15 +8,12 @@ internal import _CMappedLog
 @safe final class Mapping: Sendable {
     nonisolated(unsafe) let start: UnsafeMutableRawPointer
     let byteCount: Int
+    /// System V shared memory, which is mapped where it is attached, and by that.
+    private let attached: AttachedSegment?
 
     /// - Throws: `truncatedSegment` when the file is shorter than `byteCount`: a load behind its end would be SIGBUS.
     init(_ file: OpenFile, byteCount: UInt64, writable: Bool) throws(LogError) {
-        let size: UInt64
-        do throws(Errno) {
-            size = UInt64(try SystemCall.status(file.descriptor).st_size)
-        } catch {
-            throw .system(error, "fstat(2)", file: file.path)
-        }
+        let size = try file.currentByteCount()
         guard size >= byteCount else {
             throw LogError(
                 .truncatedSegment,
@@ -26,6 +23,16 @@ internal import _CMappedLog
                 advice: "restore the file from a copy, or run `mlog repair`"
             )
         }
+        if let memory = file.memory {
+            guard memory.segment.isWritable || !writable else {
+                throw .system(.permissionDenied, "shmat(2)", file: file.path)
+            }
+            attached = memory.segment
+            unsafe start = memory.start
+            self.byteCount = Int(byteCount)
+            return
+        }
+        attached = nil
         let protection = writable ? PROT_READ | PROT_WRITE : PROT_READ
         let mapped = unsafe mmap(nil, Int(byteCount), protection, MAP_SHARED, file.descriptor, 0)
         guard let mapped = unsafe mapped, unsafe mapped != MAP_FAILED else {
@@ -38,6 +45,7 @@ internal import _CMappedLog
 
     /// Address space of this process alone: pages take memory when they are stored to, and read as 0 before.
     init(reserving byteCount: UInt64, for path: FilePath) throws(LogError) {
+        attached = nil
         let flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE
         let mapped = unsafe mmap(nil, Int(byteCount), PROT_READ | PROT_WRITE, flags, -1, 0)
         guard let mapped = unsafe mapped, unsafe mapped != MAP_FAILED else {
@@ -52,7 +60,7 @@ internal import _CMappedLog
 
     deinit {
         // In a forked child this address range may belong to something else by now.
-        if !ForkGuard.isForkedChild { unsafe munmap(start, byteCount) }
+        if attached == nil, !ForkGuard.isForkedChild { unsafe munmap(start, byteCount) }
     }
 
     /// Makes pages dirty, so that the next flush writes them, without changing a byte (`MADV_POPULATE_WRITE`).

@@ -7,10 +7,16 @@ internal import SystemPackage
 /// All members are safe to call from any thread. Those that change something are for writers only, and say where
 /// the caller must hold a lock.
 protocol Medium: Sendable {
-    /// `file`, `sharedMemory` or `systemV`, as ``LogInfo`` reports it.
-    var name: String { get }
+    /// Where the log is, as users name it.
+    var location: LogLocation { get }
     /// What messages call the log.
     var path: FilePath { get }
+    /// Who may read and write the log.
+    var permissions: FilePermissions { get }
+    /// Whether what is flushed outlives the machine's memory; where it isn't, committed is as durable as it gets.
+    var isPersistent: Bool { get }
+    /// How many segments with records stay; nil: any number. Of a log in memory the oldest goes before the next comes.
+    var bound: Int? { get }
 
     // Segments
 
@@ -28,6 +34,7 @@ protocol Medium: Sendable {
     func flushDirectory() throws(LogError)
     func segmentPath(_ base: UInt64) -> FilePath
     func path(of form: SegmentName) -> FilePath
+    func byteCount(of form: SegmentName) throws(LogError) -> UInt64
 
     // Compaction; each only as the compactor
 
@@ -45,10 +52,10 @@ protocol Medium: Sendable {
 
     // What recovery cuts off
 
-    /// Moves one form of a segment to `lost+found`; where it is now.
-    func setAsideSegment(_ form: SegmentName) throws(LogError) -> FilePath
-    /// Keeps bytes of a segment in `lost+found`, durable when it returns; where they are.
-    func setAside(_ file: OpenFile, _ range: Range<UInt64>, position: UInt64) throws(LogError) -> FilePath
+    /// Moves one form of a segment to `lost+found`; where it is now. Nil: this medium keeps nothing.
+    func setAsideSegment(_ form: SegmentName) throws(LogError) -> FilePath?
+    /// Keeps bytes of a segment in `lost+found`, durable when it returns; where they are. Nil: this medium keeps nothing.
+    func setAside(_ file: OpenFile, _ range: Range<UInt64>, position: UInt64) throws(LogError) -> FilePath?
 
     // The running system
 
@@ -64,7 +71,9 @@ protocol Medium: Sendable {
 
     // Settings and named tailers
 
-    func readSettings() throws(LogError) -> LogSettings
+    /// The log's options as they stand: `options.json`.
+    func settingsBytes() throws(LogError) -> [UInt8]
+    var settingsPath: FilePath { get }
     func namedTailerNames() throws(LogError) -> [String]
     /// Puts settings in the place of those that are there.
     func publishSettings(_ settings: LogSettings) throws(LogError)
@@ -73,6 +82,13 @@ protocol Medium: Sendable {
 }
 
 extension Medium {
+    /// `file`, `sharedMemory` or `systemV`, as ``LogInfo`` reports it.
+    var name: String { location.medium.rawValue }
+
+    func readSettings() throws(LogError) -> LogSettings {
+        try LogSettings(settingsBytes(), from: settingsPath)
+    }
+
     /// The file of a segment in the form that counts, raw before compacted; nil: there is neither.
     ///
     /// Compaction and restoring make the new form appear before the old one goes; so one is there at each moment, and

@@ -2,14 +2,16 @@ internal import Glibc
 internal import SystemPackage
 internal import _CMappedLog
 
-/// An open file description; closed when the last reference goes.
+/// An open file description, or what stands for one in System V shared memory; closed when the last reference goes.
 ///
 /// Failures come as `LogError` with the file's path. Safe to share between threads.
 final class OpenFile: Sendable {
     let path: FilePath
-    let descriptor: CInt
     let byteCount: UInt64
-    private let isFile: Bool
+    /// −1 in System V shared memory.
+    let descriptor: CInt
+    /// What is read and written in its stead there.
+    let memory: MemoryPiece?
 
     init(_ path: FilePath, _ flags: CInt, mode: mode_t = 0) throws(LogError) {
         do throws(Errno) {
@@ -20,6 +22,8 @@ final class OpenFile: Sendable {
             throw .system(error, "open(2)", file: path)
         }
         self.path = path
+        memory = nil
+        let isFile: Bool
         do throws(Errno) {
             let status = try SystemCall.status(descriptor)
             byteCount = UInt64(max(0, status.st_size))
@@ -30,6 +34,16 @@ final class OpenFile: Sendable {
         }
         // The descriptor is closed with this object, which is whole by now.
         guard isFile else { throw Self.notAFile(path, found: "something else") }
+    }
+
+    /// - Parameters:
+    ///   - path: What messages call it.
+    ///   - memory: What it is.
+    init(_ path: FilePath, _ memory: MemoryPiece) {
+        self.path = path
+        self.memory = memory
+        byteCount = memory.byteCount
+        descriptor = -1
     }
 
     private static func notAFile(_ path: FilePath, found: String) -> LogError {
@@ -43,11 +57,16 @@ final class OpenFile: Sendable {
     }
 
     deinit {
-        Glibc.close(descriptor)
+        if descriptor >= 0 { Glibc.close(descriptor) }
     }
 
     /// Reads up to the end of the file; the count of bytes that were there.
     func read(into buffer: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(LogError) -> Int {
+        if let memory {
+            let count = memory.available(buffer.count, from: offset)
+            if count > 0 { unsafe buffer.baseAddress!.copyMemory(from: memory.start + Int(offset), byteCount: count) }
+            return count
+        }
         do throws(Errno) {
             return try unsafe SystemCall.read(descriptor, into: buffer, at: offset)
         } catch {
@@ -88,6 +107,15 @@ final class OpenFile: Sendable {
     }
 
     func write(_ buffer: UnsafeRawBufferPointer, at offset: UInt64) throws(LogError) {
+        if let memory {
+            guard memory.segment.isWritable, memory.available(buffer.count, from: offset) == buffer.count else {
+                throw .system(.permissionDenied, "shmat(2)", file: path)
+            }
+            if let bytes = buffer.baseAddress {
+                unsafe (memory.start + Int(offset)).copyMemory(from: bytes, byteCount: buffer.count)
+            }
+            return
+        }
         do throws(Errno) {
             try unsafe SystemCall.write(descriptor, buffer, at: offset)
         } catch {
@@ -141,6 +169,7 @@ final class OpenFile: Sendable {
 
     /// `fdatasync(2)`.
     func flushData() throws(LogError) {
+        if memory != nil { return }
         do throws(Errno) { try SystemCall.flushData(descriptor) } catch {
             throw .system(error, "fdatasync(2)", file: path)
         }
@@ -148,20 +177,36 @@ final class OpenFile: Sendable {
 
     /// `fsync(2)`.
     func flush() throws(LogError) {
+        if memory != nil { return }
         do throws(Errno) { try SystemCall.flush(descriptor) } catch {
             throw .system(error, "fsync(2)", file: path)
         }
     }
 
     func allocate(_ byteCount: UInt64) throws(LogError) {
+        // All of its pages were there before it was published.
+        if memory != nil { return }
         do throws(Errno) { try SystemCall.allocate(descriptor, byteCount) } catch {
             throw .system(error, "fallocate(2)", file: path)
         }
     }
 
     func changeMode(_ mode: mode_t) throws(LogError) {
+        if memory != nil { return }
         do throws(Errno) { try SystemCall.changeMode(descriptor, mode) } catch {
             throw .system(error, "fchmod(2)", file: path)
+        }
+    }
+
+    /// Copies a range to the same offsets of another file, sharing blocks where the file system can.
+    func copy(_ range: Range<UInt64>, to target: OpenFile) throws(LogError) {
+        if let memory {
+            let count = memory.available(range.count, from: range.lowerBound)
+            let bytes = unsafe UnsafeRawBufferPointer(start: memory.start + Int(range.lowerBound), count: count)
+            return try unsafe target.write(bytes, at: range.lowerBound)
+        }
+        do throws(Errno) { try SystemCall.copy(descriptor, to: target.descriptor, range) } catch {
+            throw .system(error, "copy_file_range(2)", file: target.path)
         }
     }
 
@@ -183,6 +228,7 @@ final class OpenFile: Sendable {
     ///
     /// Nil: only zeros are left.
     func nextData(from offset: UInt64) -> UInt64? {
+        if memory != nil { return offset }
         let found = lseek(descriptor, off_t(offset), mlog_seek_data)
         if found < 0 { return SystemCall.lastError == .noSuchAddressOrDevice ? nil : offset }
         return UInt64(found)

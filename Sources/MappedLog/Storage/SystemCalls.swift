@@ -38,6 +38,20 @@ enum SystemCall {
         return status
     }
 
+    /// `lstat(2)`: of a symbolic link itself.
+    static func statusOfName(_ path: FilePath) throws(Errno) -> stat {
+        var status = stat()
+        guard unsafe path.withPlatformString({ unsafe lstat($0, &status) }) == 0 else { throw lastError }
+        return status
+    }
+
+    /// `statvfs(3)`: the size of a file system, in bytes.
+    static func fileSystemSize(_ path: FilePath) throws(Errno) -> UInt64 {
+        var status = statvfs()
+        guard unsafe path.withPlatformString({ unsafe statvfs($0, &status) }) == 0 else { throw lastError }
+        return UInt64(status.f_blocks) &* UInt64(status.f_frsize)
+    }
+
     /// `fchmod(2)`: exact, whatever the umask.
     static func changeMode(_ descriptor: CInt, _ mode: mode_t) throws(Errno) {
         guard fchmod(descriptor, mode) == 0 else { throw lastError }

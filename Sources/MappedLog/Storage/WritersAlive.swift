@@ -17,6 +17,10 @@ struct WritersAlive: Hashable, Sendable {
 
     private init() {}
 
+    init(shared: Int) {
+        self.shared = shared
+    }
+
     /// Nil: the file or the table can't be looked at.
     init?(lockFile: FilePath) {
         let status: stat
@@ -29,7 +33,7 @@ struct WritersAlive: Hashable, Sendable {
         // Where a file system has device numbers of its own, stat(2) tells others than the table.
         let isExact =
             (try? OpenFile(lockFile.removingLastComponent(), O_RDONLY | O_DIRECTORY))
-            .map { ![0x9123_683E, 0x794C_7630].contains(mlog_filesystem_type($0.descriptor)) } ?? true
+            .map { ![0x9123_683E, 0x794C_7630].contains($0.fileSystemType) } ?? true
         let device = Self.numbers(UInt64(status.st_dev))
         for line in table.split(separator: "\n") {
             let fields = line.split(separator: " ")

@@ -70,7 +70,8 @@ final class LogReader: Sendable {
     func knownDurable() throws(LogError) -> UInt64 {
         let found: UInt64
         if let control = liveControl {
-            found = control.durable.load()
+            // In memory all that is committed is as durable as it gets.
+            found = log.medium.isPersistent ? control.durable.load() : control.currentSlot().tail
         } else if let closed = cleanClose {
             found = closed.tail
         } else {
@@ -106,16 +107,24 @@ final class LogReader: Sendable {
     }
 
     /// Of the slot alone this would be a record short where a writer stands between its commit and its next step.
+    ///
+    /// No more than one append is ever committed beyond the slot that is current: behind it the walk ends, for it might
+    /// never catch up with a writer.
     private func visibleEnd(_ control: ControlBlock) throws(LogError) -> End {
         let slot = control.currentSlot()
         var (position, sequence) = (slot.tail, slot.sequence)
-        while let segment = try segment(log.geometry.base(of: position)) {
+        var next = try segment(log.geometry.base(of: position))
+        while let segment = next {
             switch segment.frame(at: position - segment.base) {
             case .frame(let frame) where frame.kind == .end:
-                position = segment.base + log.geometry.segmentSize + SegmentGeometry.dataStart
+                let base = segment.base + log.geometry.segmentSize
+                position = base + SegmentGeometry.dataStart
+                next = try self.segment(base)
             case .frame(let frame):
                 position += frame.size
                 if frame.kind == .record { sequence &+= 1 }
+                let isInBatch = frame.word.flags & (FrameWord.Batch.first | FrameWord.Batch.inner) != 0
+                if !isInBatch { return End(position: position, sequence: sequence) }
             case .empty, .bad, .unsupported:
                 return End(position: position, sequence: sequence)
             }
@@ -146,10 +155,15 @@ final class LogReader: Sendable {
         for case .unsupported(base, let name) in names {
             return log.unsupportedForm(base, name)
         }
-        if let first = names.first?.base, first > base, let line = try? segment(first)?.activation,
-            line.baseSequence >= sequence
-        {
-            return .gone(sequence..<line.baseSequence, position: first + SegmentGeometry.dataStart)
+        if let first = names.first?.base, first > base {
+            // Meanwhile that one may be gone, too.
+            guard let line = try? segment(first)?.activation else {
+                let isChanged = (try? log.medium.listSegments())?.first?.base != first
+                return isChanged ? absence(of: base, sequence: sequence) : log.missing(base, durable: nil)
+            }
+            if line.baseSequence >= sequence {
+                return .gone(sequence..<line.baseSequence, position: first + SegmentGeometry.dataStart)
+            }
         }
         return log.missing(base, durable: state.withLock { $0.durable })
     }

@@ -14,6 +14,8 @@ public struct Tailer: ~Copyable {
     private var history = History()
 
     init(_ cursor: consuming Cursor, visibility: Visibility) {
+        // In memory nothing is more durable than committed.
+        let visibility = cursor.reader.log.medium.isPersistent ? visibility : .committed
         self.cursor = cursor
         self.visibility = visibility
         visibleEnd = visibility == .committed ? .max : 0

@@ -373,6 +373,6 @@ MLOG_AT(mlog_control, slot, 512);
 enum { MLOG_WAITERS_BYTES = 4096, MLOG_WAITERS_COMMITTED_OFFSET = 0, MLOG_WAITERS_DURABLE_OFFSET = 64 };
 
 // Bytes of live/lock on which open file description locks are taken.
-enum { MLOG_LOCK_GATE = 0, MLOG_LOCK_WRITER = 1, MLOG_LOCK_COMPACTOR = 2 };
+enum { MLOG_LOCK_GATE = 0, MLOG_LOCK_WRITER = 1, MLOG_LOCK_COMPACTOR = 2, MLOG_LOCK_WINDOW = 3 };
 
 #endif

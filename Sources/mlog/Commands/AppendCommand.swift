@@ -84,11 +84,11 @@ struct AppendCommand: ParsableCommand {
     private func open() throws -> Log {
         var opening = OpenOptions(stallTimeout: RecordAppender.stallTimeout)
         opening.durability = durability?.durability
-        guard create else { return try Log.open(at: log.path, opening: opening) }
-        var options = LogOptions()
+        guard create else { return try Log.open(at: log, opening: opening) }
+        var options = LogOptions(defaultsFor: log)
         if let durability { options.durability = durability.durability }
         do {
-            return try Log.openOrCreate(at: log.path, options: options, opening: opening)
+            return try Log.openOrCreate(at: log, options: options, opening: opening)
         } catch {
             throw log.explain(error)
         }

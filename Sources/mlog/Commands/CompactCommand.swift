@@ -12,6 +12,8 @@ struct CompactCommand: ParsableCommand {
             and tailers. A segment is compressed, read back and compared before its raw form goes; killed at any \
             moment it leaves a readable log.
 
+            A log in memory is not compacted: 'mlog snapshot --compact' makes a compacted copy of it.
+
             Levels 1 and 2 are LZ4 fast, 3 to 12 are LZ4 HC: slower to compress, as fast to read.
 
             Examples:
@@ -36,8 +38,9 @@ struct CompactCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Leave segments raw that have a younger record.", valueName: "duration"))
     var olderThan: TimeSpan?
 
+    // While one is read back, compared and flushed, another is compressed.
     @Option(help: ArgumentHelp("Compact this many segments at a time.", valueName: "count"))
-    var jobs = 1
+    var jobs = 2
 
     @Flag(help: "Only say what would be compacted.")
     var dryRun = false
@@ -67,11 +70,15 @@ struct CompactCommand: ParsableCommand {
         let report: CompactionReport
         do {
             defer { bar.clear() }
-            report = try Compactor.compact(at: log.path, options: options) { bar.update($0) }
+            report = try Compactor.compact(at: log, options: options) { bar.update($0) }
         }
-        if json { return try JSONReport.print(report) }
-        var text = TextReport()
-        text.add(report, done: dryRun ? "to compact" : "compacted")
-        try text.print()
+        if json {
+            try JSONReport.print(report)
+        } else {
+            var text = TextReport()
+            text.add(report, done: dryRun ? "to compact" : "compacted")
+            try text.print()
+        }
+        try report.refuseDamage(of: log)
     }
 }

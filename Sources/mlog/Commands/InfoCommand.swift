@@ -23,7 +23,7 @@ struct InfoCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-        let info = try Log.openReadOnly(at: log.path).info()
+        let info = try Log.openReadOnly(at: log).info()
         if json {
             try JSONReport.print(info)
         } else {
@@ -49,6 +49,10 @@ struct InfoCommand: ParsableCommand {
             table: ["segment", "state", " bytes", " stored", " records", "first record", "last record"],
             rows: info.segments.map(row)
         )
+        if let obstacle = info.retentionObstacle {
+            report.add(line: "")
+            report.add(line: "retention removes no more: \(obstacle)", .bad)
+        }
         if !info.tailers.isEmpty {
             report.add(line: "")
             report.add(

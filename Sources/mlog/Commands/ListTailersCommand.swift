@@ -15,7 +15,7 @@ struct ListTailersCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-        let infos = try Log.openReadOnly(at: tailers.log.path).namedTailers()
+        let infos = try Log.openReadOnly(at: tailers.log).namedTailers()
         if json {
             try JSONReport.print(infos)
             return

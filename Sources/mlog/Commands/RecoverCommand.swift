@@ -23,7 +23,7 @@ struct RecoverCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-        let report = try Maintenance.recover(at: log.path)
+        let report = try Maintenance.recover(at: log)
         if json {
             try JSONReport.print(report)
         } else {

@@ -15,7 +15,7 @@ struct RemoveTailerCommand: ParsableCommand {
     var name: String
 
     func run() throws {
-        let log = try Log.openReadOnly(at: tailers.log.path)
+        let log = try Log.openReadOnly(at: tailers.log)
         do {
             try log.removeNamedTailer(name)
         } catch {

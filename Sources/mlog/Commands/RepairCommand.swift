@@ -23,7 +23,7 @@ struct RepairCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-        let report = try Maintenance.repair(at: log.path)
+        let report = try Maintenance.repair(at: log)
         if json {
             try JSONReport.print(report)
         } else {

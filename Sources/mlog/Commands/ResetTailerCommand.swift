@@ -23,6 +23,6 @@ struct ResetTailerCommand: ParsableCommand {
     var place: StartArgument
 
     func run() throws {
-        try Log.openReadOnly(at: tailers.log.path).resetNamedTailer(name, to: place.start)
+        try Log.openReadOnly(at: tailers.log).resetNamedTailer(name, to: place.start)
     }
 }

@@ -49,7 +49,7 @@ struct RetainCommand: ParsableCommand {
     }
 
     func run() throws {
-        let report = try Maintenance.retain(at: log.path, rule: rule, isDryRun: dryRun)
+        let report = try Maintenance.retain(at: log, rule: rule, isDryRun: dryRun)
         if json { return try JSONReport.print(report) }
         var text = TextReport()
         for segment in report.removed {

@@ -9,11 +9,13 @@ struct SnapshotCommand: ParsableCommand {
         discussion: """
             The copy is a log: all records that are visible when it begins, with their sequences and positions, the \
             options and the named tailers. It is read back and found whole, and on the disk, before the command \
-            ends; a copy that fails is removed. Where the file system can, it shares its blocks with the original.
+            ends; a copy that fails is removed. Where the file system can, it shares its blocks with the original. Of \
+            a log in memory it makes a durable one, without its bound: that is how to keep it.
 
             Examples:
               mlog snapshot /var/log/orders /backup/orders-2025-11-23
               mlog snapshot --compact /var/log/orders /backup/orders-2025-11-23
+              mlog snapshot shm:quotes /backup/quotes
             """
     )
 
@@ -33,12 +35,21 @@ struct SnapshotCommand: ParsableCommand {
     @Flag(help: "Print JSON.")
     var json = false
 
+    func validate() throws {
+        if destination.isInMemory { throw ValidationError("A copy is kept in a directory, not in memory.") }
+    }
+
     func run() throws {
-        let report = try Maintenance.snapshot(
-            at: log.path,
-            to: destination.path,
-            compaction: compact ? CompactionOptions() : nil
-        )
+        let report: SnapshotReport
+        do {
+            report = try Maintenance.snapshot(
+                at: log,
+                to: destination.path,
+                compaction: compact ? CompactionOptions() : nil
+            )
+        } catch {
+            throw destination.explain(error)
+        }
         if json { return try JSONReport.print(report) }
         var text = TextReport()
         let count = report.nextSequence - report.firstSequence

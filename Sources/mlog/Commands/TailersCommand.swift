@@ -1,4 +1,5 @@
 import ArgumentParser
+import MappedLog
 
 /// `mlog tailers`: looks after the named tailers of a log.
 struct TailersCommand: ParsableCommand {

@@ -27,7 +27,7 @@ struct VerifyCommand: ParsableCommand {
         let report: VerifyReport
         do {
             defer { bar.clear() }
-            report = try Maintenance.verify(at: log.path) { bar.update(done: $0.bytesDone, of: $0.bytesTotal) }
+            report = try Maintenance.verify(at: log) { bar.update(done: $0.bytesDone, of: $0.bytesTotal) }
         }
         if json {
             try JSONReport.print(report)

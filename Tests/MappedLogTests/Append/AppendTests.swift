@@ -1,13 +1,15 @@
 import Foundation
 import MappedLog
+import MappedLogTestSupport
 import SystemPackage
 import Testing
 
 /// What appends take and give back.
 @Suite struct AppendTests {
-    @Test func `every form of bytes is appended as it is`() throws {
-        try withTemporaryDirectory { directory in
-            let log = try Log.create(at: directory.appending("log"), options: .small)
+    @Test(arguments: LogMedium.allCases)
+    func `every form of bytes is appended as it is`(on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { directory in
+            let log = try Log.create(at: directory.appending("log"), options: medium.small)
             let bytes: [UInt8] = [1, 2, 3, 4, 5, 6, 7, 8, 9]
             try log.append(bytes)
             try log.append(Data(bytes))
@@ -27,9 +29,10 @@ import Testing
         }
     }
 
-    @Test func `a record may be empty, or as large as the log says, and no larger`() throws {
-        try withTemporaryDirectory { directory in
-            let log = try Log.create(at: directory.appending("log"), options: .small)
+    @Test(arguments: LogMedium.allCases)
+    func `a record may be empty, or as large as the log says, and no larger`(on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { directory in
+            let log = try Log.create(at: directory.appending("log"), options: medium.small)
             #expect(log.maximumRecordSize == 57_296)
             try log.append([UInt8]())
             try log.append(payload(1, log.maximumRecordSize))
@@ -45,9 +48,10 @@ import Testing
         }
     }
 
-    @Test func `sequences have no gaps, and positions lead from frame to frame across segments`() throws {
-        try withTemporaryDirectory { directory in
-            let log = try Log.create(at: directory.appending("log"), options: .small)
+    @Test(arguments: LogMedium.allCases)
+    func `sequences have no gaps, and positions lead from frame to frame across segments`(on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { directory in
+            let log = try Log.create(at: directory.appending("log"), options: medium.small)
             var appended: [Appended] = []
             for number in 0..<200 { appended.append(try log.append(payload(number, number * 37 % 5000))) }
             #expect(appended.map(\.sequence) == Array(0..<200))
@@ -65,10 +69,11 @@ import Testing
         }
     }
 
-    @Test func `an append in place may use fewer bytes than it reserved`() throws {
-        try withTemporaryDirectory { directory in
+    @Test(arguments: LogMedium.allCases)
+    func `an append in place may use fewer bytes than it reserved`(on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { directory in
             let path = directory.appending("log")
-            let log = try Log.create(at: path, options: .small)
+            let log = try Log.create(at: path, options: medium.small)
             let appended = try log.append(reserving: 1000) { output in
                 for byte in UInt8(1)...9 { output.append(byte) }
             }
@@ -78,15 +83,16 @@ import Testing
             #expect(Sight.of(log).records.map(\.payload) == [Array(1...9), [], [0xAB, 0xAB, 0xAB]])
             // What was reserved and not used is 0 again.
             let end = Int(try log.endPosition.rawValue)
-            #expect(try readFile(path.appending("0000000000000000.mlog"))[end..<end + 2000].allSatisfy { $0 == 0 })
+            #expect(try segmentBytes(of: path)[end..<end + 2000].allSatisfy { $0 == 0 })
         }
     }
 
-    @Test func `an append in place that fails leaves nothing behind`() throws {
+    @Test(arguments: LogMedium.allCases)
+    func `an append in place that fails leaves nothing behind`(on medium: LogMedium) throws {
         struct Refusal: Error, Equatable {}
-        try withTemporaryDirectory { directory in
+        try withTemporaryLogs(on: medium) { directory in
             let path = directory.appending("log")
-            let log = try Log.create(at: path, options: .small)
+            let log = try Log.create(at: path, options: medium.small)
             try log.append([1])
             let end = try log.endPosition
             let error = try #require(
@@ -100,7 +106,7 @@ import Testing
             #expect(error.code == .fillFailed)
             #expect(error.underlyingError as? Refusal == Refusal())
             #expect(try log.endPosition == end)
-            let file = try readFile(path.appending("0000000000000000.mlog"))
+            let file = try segmentBytes(of: path)
             #expect(file[Int(end.rawValue)..<61_440].allSatisfy { $0 == 0 })
             let next = try log.append([2])
             #expect(next.sequence == 1 && next.position == end)
@@ -108,10 +114,11 @@ import Testing
         }
     }
 
-    @Test func `timestamps are the clock's or the caller's, whichever way they go`() throws {
-        try withTemporaryDirectory { directory in
+    @Test(arguments: LogMedium.allCases)
+    func `timestamps are the clock's or the caller's, whichever way they go`(on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { directory in
             let opening = OpenOptions(clock: .precise)
-            let log = try Log.create(at: directory.appending("log"), options: .small, opening: opening)
+            let log = try Log.create(at: directory.appending("log"), options: medium.small, opening: opening)
             let before = Timestamp.now
             try log.append([0])
             let after = Timestamp.now
@@ -126,9 +133,10 @@ import Testing
         }
     }
 
-    @Test func `the coarse clock is the system's, to a tenth of a second`() throws {
-        try withTemporaryDirectory { directory in
-            let log = try Log.create(at: directory.appending("log"), options: .small)
+    @Test(arguments: LogMedium.allCases)
+    func `the coarse clock is the system's, to a tenth of a second`(on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { directory in
+            let log = try Log.create(at: directory.appending("log"), options: medium.small)
             let before = Timestamp.now.nanosecondsSince1970
             try log.append([0])
             let time = try #require(Sight.of(log).records.first?.timestamp)

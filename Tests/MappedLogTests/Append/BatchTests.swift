@@ -1,13 +1,15 @@
 import MappedLog
+import MappedLogTestSupport
 import Synchronization
 import SystemPackage
 import Testing
 
 /// Batches: all of their records, or none.
 @Suite struct BatchTests {
-    @Test func `a batch's records follow each other`() throws {
-        try withTemporaryDirectory { directory in
-            let log = try Log.create(at: directory.appending("log"), options: .small)
+    @Test(arguments: LogMedium.allCases)
+    func `a batch's records follow each other`(on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { directory in
+            let log = try Log.create(at: directory.appending("log"), options: medium.small)
             try log.append([9])
             let batch = try log.append(batch: [[1], [], payload(2, 100), [3]])
             #expect(batch.count == 4)
@@ -21,26 +23,31 @@ import Testing
         }
     }
 
-    @Test func `a batch of one is a record like any other`() throws {
-        try withTemporaryDirectory { directory in
-            let log = try Log.create(at: directory.appending("log"), options: .small)
+    @Test(arguments: LogMedium.allCases)
+    func `a batch of one is a record like any other`(on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { directory in
+            let log = try Log.create(at: directory.appending("log"), options: medium.small)
             let batch = try log.append(batch: [Array("one".utf8)])
             #expect(batch.first == batch.last && batch.count == 1)
             #expect(Sight.of(log).records.map(\.payload) == [Array("one".utf8)])
         }
     }
 
-    @Test func `an empty batch is refused`() throws {
-        try withTemporaryDirectory { directory in
-            let log = try Log.create(at: directory.appending("log"), options: .small)
+    @Test(arguments: LogMedium.allCases)
+    func `an empty batch is refused`(on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { directory in
+            let log = try Log.create(at: directory.appending("log"), options: medium.small)
             #expect(code { try log.append(batch: [[UInt8]]()) } == .emptyBatch)
             #expect(try log.nextSequence == 0)
         }
     }
 
-    @Test func `a batch that does not fit behind the last record goes whole into the next segment`() throws {
-        try withTemporaryDirectory { directory in
-            let log = try Log.create(at: directory.appending("log"), options: .small)
+    @Test(arguments: LogMedium.allCases)
+    func `a batch that does not fit behind the last record goes whole into the next segment`(on medium: LogMedium)
+        throws
+    {
+        try withTemporaryLogs(on: medium) { directory in
+            let log = try Log.create(at: directory.appending("log"), options: medium.small)
             try log.append(payload(0, 30_000))
             let batch = try log.append(batch: (0..<4).map { payload($0, 10_000) })
             #expect(batch.first.position.rawValue == 65_536 + 4096)
@@ -49,9 +56,10 @@ import Testing
         }
     }
 
-    @Test func `a batch as large as a segment fits, and one frame more is refused`() throws {
-        try withTemporaryDirectory { directory in
-            let log = try Log.create(at: directory.appending("log"), options: .small)
+    @Test(arguments: LogMedium.allCases)
+    func `a batch as large as a segment fits, and one frame more is refused`(on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { directory in
+            let log = try Log.create(at: directory.appending("log"), options: medium.small)
             // dataEnd − 4096 − 24 bytes hold 1791 frames of 32.
             try log.append(batch: (0..<1791).map { [UInt8($0 % 256)] })
             #expect(code { try log.append(batch: (0..<1792).map { [UInt8($0 % 256)] }) } == .recordTooLarge)
@@ -61,11 +69,11 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(10)))
-    func `a tailer beside a writer never sees a part of a batch`() throws {
-        try withTemporaryDirectory { directory in
+    @Test(.timeLimit(.minutes(10)), arguments: LogMedium.allCases)
+    func `a tailer beside a writer never sees a part of a batch`(on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { directory in
             let path = directory.appending("log")
-            let log = try Log.create(at: path, options: .small)
+            let log = try Log.create(at: path, options: medium.small)
             let batches = 2000
             let done = Atomic(false)
             let writer = Thread.run {

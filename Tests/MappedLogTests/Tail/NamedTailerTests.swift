@@ -1,19 +1,21 @@
 import MappedLog
+import MappedLogTestSupport
 import SystemPackage
 import Testing
 
 /// Tailers whose place is kept in the log.
 @Suite struct NamedTailerTests {
-    private func makeLog(at path: FilePath) throws -> Log {
-        let log = try Log.create(at: path, options: .small)
+    private func makeLog(on medium: LogMedium = .file, at path: FilePath) throws -> Log {
+        let log = try Log.create(at: path, options: medium.small)
         for number in 0..<40 { try log.append(payload(number, 4000)) }
         return log
     }
 
-    @Test func `a named tailer goes on where it last committed`() throws {
-        try withTemporaryDirectory { directory in
+    @Test(arguments: LogMedium.allCases)
+    func `a named tailer goes on where it last committed`(on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { directory in
             let path = directory.appending("log")
-            let log = try makeLog(at: path)
+            let log = try makeLog(on: medium, at: path)
             do {
                 var tailer = try log.tailer(named: "audit")
                 #expect(tailer.name == "audit")
@@ -32,19 +34,23 @@ import Testing
         }
     }
 
-    @Test func `a named tailer that never committed starts where it is told, and is kept from then on`() throws {
-        try withTemporaryDirectory { directory in
-            let log = try makeLog(at: directory.appending("log"))
+    @Test(arguments: LogMedium.allCases)
+    func `a named tailer that never committed starts where it is told, and is kept from then on`(on medium: LogMedium)
+        throws
+    {
+        try withTemporaryLogs(on: medium) { directory in
+            let log = try makeLog(on: medium, at: directory.appending("log"))
             _ = try log.tailer(named: "late", startingAt: .sequence(30))
             #expect(try log.tailer(named: "late", startingAt: .first).tailer.sequence == 30)
             #expect(try log.namedTailers().map(\.name) == ["late"])
         }
     }
 
-    @Test func `a name is open once only`() throws {
-        try withTemporaryDirectory { directory in
+    @Test(arguments: LogMedium.allCases)
+    func `a name is open once only`(on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { directory in
             let path = directory.appending("log")
-            let log = try makeLog(at: path)
+            let log = try makeLog(on: medium, at: path)
             do {
                 let tailer = try log.tailer(named: "one")
                 #expect(try log.namedTailers().map(\.isOpen) == [true])
@@ -62,9 +68,10 @@ import Testing
         }
     }
 
-    @Test func `named tailers are listed, moved and removed`() throws {
-        try withTemporaryDirectory { directory in
-            let log = try makeLog(at: directory.appending("log"))
+    @Test(arguments: LogMedium.allCases)
+    func `named tailers are listed, moved and removed`(on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { directory in
+            let log = try makeLog(on: medium, at: directory.appending("log"))
             #expect(try log.namedTailers().isEmpty)
             for name in ["b", "a", "c.d_e-1"] { try log.resetNamedTailer(name, to: .sequence(3)) }
             try log.resetNamedTailer("b", to: .end)
@@ -77,15 +84,57 @@ import Testing
         }
     }
 
-    @Test(arguments: ["", ".hidden", "-x", "_x", "a/b", "..", "ä", "a b", "a\0b", String(repeating: "x", count: 65)])
-    func `a name of other characters is refused before it touches a file`(name: String) throws {
-        try withTemporaryDirectory { directory in
+    @Test(
+        arguments: ["", ".hidden", "-x", "_x", "a/b", "..", "ä", "a b", "a\0b", String(repeating: "x", count: 65)],
+        LogMedium.allCases
+    )
+    func `a name of other characters is refused before it touches a file`(name: String, on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { directory in
             let path = directory.appending("log")
-            let log = try Log.create(at: path, options: .small)
+            let log = try Log.create(at: path, options: medium.small)
             #expect(code { _ = try log.tailer(named: name) } == .invalidName)
             #expect(code { try log.removeNamedTailer(name) } == .invalidName)
             #expect(code { try log.resetNamedTailer(name, to: .first) } == .invalidName)
-            #expect(try !LogImage(of: path).files.keys.contains { $0.hasPrefix("tailers/") })
+            #expect(try log.namedTailers().isEmpty)
+        }
+    }
+
+    @Test func `commits that aren't durable leave the slot of the last durable one as it is`() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory.appending("log")
+            let log = try makeLog(at: path)
+            func slots() throws -> [ArraySlice<UInt8>] {
+                let bytes = try readFile(path.appending("tailers/audit"))
+                return [bytes[0..<64], bytes[512..<576]]
+            }
+            for durable in [true, false] {
+                // Of a name that is opened anew too, where nobody knows which slot was flushed.
+                var tailer = try log.tailer(named: "audit")
+                if durable { try tailer.commit() }
+                let before = try slots()
+                let flushed = before.firstIndex { $0 == before.max { $0[$0.startIndex + 8] < $1[$1.startIndex + 8] } }!
+                for step in 1...5 {
+                    _ = try tailer.tailer.nextSeen()
+                    try tailer.commit(durably: false)
+                    #expect(try slots()[flushed] == before[flushed])
+                    #expect(try log.namedTailers().map(\.sequence) == [(durable ? 0 : 5) + UInt64(step)])
+                }
+            }
+        }
+    }
+
+    @Test(arguments: [0, 1024])
+    func `a tailer whose making was cut short is as if it weren't there`(byteCount: Int) throws {
+        try withTemporaryDirectory { directory in
+            let path = directory.appending("log")
+            let log = try makeLog(at: path)
+            try log.sync()
+            try writeFile(path.appending("tailers/cut"), [UInt8](repeating: 0, count: byteCount))
+            #expect(try log.namedTailers().isEmpty)
+            #expect(try Maintenance.verify(at: path).findings.isEmpty)
+            #expect(try log.retain(Retention(segments: 1)).removed.count == 2)
+            let tailer = try log.tailer(named: "cut")
+            #expect(try log.namedTailers().map(\.sequence) == [tailer.tailer.sequence])
         }
     }
 

@@ -1,12 +1,37 @@
 import MappedLog
+import MappedLogTestSupport
+import Synchronization
 import SystemPackage
 import Testing
 
 /// Reading forwards, backwards and from anywhere.
 @Suite struct TailerTests {
+    @Test func `the end is found beside a writer that never rests`() throws {
+        try withTemporaryDirectory(inMemory: true) { directory in
+            let path = directory.appending("log")
+            let log = try Log.create(at: path, options: LogOptions(segmentSize: 1 << 20, durability: .never))
+            let isDone = Atomic(false)
+            let writer = Thread.run {
+                while !isDone.load(ordering: .relaxed) { _ = try? log.append(payload(1, 24)) }
+            }
+            defer {
+                isDone.store(true, ordering: .relaxed)
+                writer.join()
+            }
+            let reader = try Log.openReadOnly(at: path)
+            for _ in 0..<500 {
+                let before = try log.append(payload(2, 24))
+                let next = try reader.nextSequence
+                #expect(next > before.sequence)
+                let tailer = try reader.tailer(from: .end)
+                #expect(tailer.sequence >= next)
+            }
+        }
+    }
+
     /// Five segments with records of many sizes, batches, and marks between.
-    private func makeLog(at path: FilePath) throws -> Log {
-        let log = try Log.create(at: path, options: .small)
+    private func makeLog(on medium: LogMedium = .file, at path: FilePath) throws -> Log {
+        let log = try Log.create(at: path, options: medium.small)
         for number in 0..<60 {
             let time = Timestamp(nanosecondsSince1970: Int64(number * 10))
             if number % 7 == 3 {
@@ -18,9 +43,10 @@ import Testing
         return log
     }
 
-    @Test func `a seek by sequence or position finds every record, and the end`() throws {
-        try withTemporaryDirectory { directory in
-            let log = try makeLog(at: directory.appending("log"))
+    @Test(arguments: LogMedium.allCases)
+    func `a seek by sequence or position finds every record, and the end`(on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { directory in
+            let log = try makeLog(on: medium, at: directory.appending("log"))
             let all = Sight.of(log).records
             #expect(all.last!.position > 4 * 65_536)
             var tailer = try log.tailer()
@@ -40,9 +66,10 @@ import Testing
         }
     }
 
-    @Test func `a seek to what is not there is out of range, and moves nothing`() throws {
-        try withTemporaryDirectory { directory in
-            let log = try makeLog(at: directory.appending("log"))
+    @Test(arguments: LogMedium.allCases)
+    func `a seek to what is not there is out of range, and moves nothing`(on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { directory in
+            let log = try makeLog(on: medium, at: directory.appending("log"))
             var tailer = try log.tailer(from: .sequence(5))
             let end = try log.endPosition.rawValue
             let position = tailer.position.rawValue
@@ -60,9 +87,10 @@ import Testing
         }
     }
 
-    @Test func `a seek by time finds the first record in sequence that is not earlier`() throws {
-        try withTemporaryDirectory { directory in
-            let log = try Log.create(at: directory.appending("log"), options: .small)
+    @Test(arguments: LogMedium.allCases)
+    func `a seek by time finds the first record in sequence that is not earlier`(on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { directory in
+            let log = try Log.create(at: directory.appending("log"), options: medium.small)
             // A clock that steps back and forth over segments.
             var times: [Int64] = []
             for number in 0..<80 {
@@ -78,9 +106,10 @@ import Testing
         }
     }
 
-    @Test func `previous reads everything backwards, over segments and batches`() throws {
-        try withTemporaryDirectory { directory in
-            let log = try makeLog(at: directory.appending("log"))
+    @Test(arguments: LogMedium.allCases)
+    func `previous reads everything backwards, over segments and batches`(on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { directory in
+            let log = try makeLog(on: medium, at: directory.appending("log"))
             let all = Sight.of(log).records
             var tailer = try log.tailer(from: .end)
             var backwards: [SeenRecord] = []
@@ -94,9 +123,10 @@ import Testing
         }
     }
 
-    @Test func `next and previous may be mixed, and come to the same records`() throws {
-        try withTemporaryDirectory { directory in
-            let log = try makeLog(at: directory.appending("log"))
+    @Test(arguments: LogMedium.allCases)
+    func `next and previous may be mixed, and come to the same records`(on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { directory in
+            let log = try makeLog(on: medium, at: directory.appending("log"))
             let all = Sight.of(log).records
             var tailer = try log.tailer(from: .sequence(30))
             var place = 30
@@ -131,9 +161,10 @@ import Testing
         }
     }
 
-    @Test func `a read of many stops at the count, at the end, and where the body throws`() throws {
-        try withTemporaryDirectory { directory in
-            let log = try makeLog(at: directory.appending("log"))
+    @Test(arguments: LogMedium.allCases)
+    func `a read of many stops at the count, at the end, and where the body throws`(on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { directory in
+            let log = try makeLog(on: medium, at: directory.appending("log"))
             let count = Int(try log.nextSequence)
             var tailer = try log.tailer()
             var seen: [UInt64] = []

@@ -1,5 +1,6 @@
 import Glibc
 import MappedLog
+import MappedLogTestSupport
 import SystemPackage
 import Testing
 import _CMappedLog
@@ -8,11 +9,11 @@ import _CMappedLog
 ///
 /// The bounds are generous: they tell a hang, not a speed.
 @Suite(.timeLimit(.minutes(10))) struct WaitingTests {
-    @Test(arguments: [Visibility.committed, .durable])
-    func `a waiting tailer is woken by what it may see`(visibility: Visibility) throws {
-        try withTemporaryDirectory { directory in
+    @Test(arguments: [Visibility.committed, .durable], LogMedium.allCases)
+    func `a waiting tailer is woken by what it may see`(visibility: Visibility, on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { directory in
             let path = directory.appending("log")
-            let log = try Log.create(at: path, options: .small)
+            let log = try Log.create(at: path, options: medium.small)
             let reader = try Log.openReadOnly(at: path)
             let count = 50
             let writer = Thread.run {
@@ -30,9 +31,10 @@ import _CMappedLog
         }
     }
 
-    @Test func `a wait without news ends when its time is over, and costs no processor`() throws {
-        try withTemporaryDirectory { directory in
-            let log = try Log.create(at: directory.appending("log"), options: .small)
+    @Test(arguments: LogMedium.allCases)
+    func `a wait without news ends when its time is over, and costs no processor`(on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { directory in
+            let log = try Log.create(at: directory.appending("log"), options: medium.small)
             try log.append([1])
             try log.sync()
             for visibility in [Visibility.committed, .durable] {
@@ -75,10 +77,11 @@ import _CMappedLog
         }
     }
 
-    @Test func `a stream follows the log until its task is cancelled`() async throws {
-        try await withTemporaryDirectory { directory in
+    @Test(arguments: LogMedium.allCases)
+    func `a stream follows the log until its task is cancelled`(on medium: LogMedium) async throws {
+        try await withTemporaryLogs(on: medium) { directory in
             let path = directory.appending("log")
-            let log = try Log.create(at: path, options: .small)
+            let log = try Log.create(at: path, options: medium.small)
             try log.append(payload(0, 10))
             let reader = try Log.openReadOnly(at: path)
             let count = 100
@@ -100,9 +103,10 @@ import _CMappedLog
         }
     }
 
-    @Test func `a stream of what is durable waits for the sync`() async throws {
-        try await withTemporaryDirectory { directory in
-            let log = try Log.create(at: directory.appending("log"), options: .small)
+    @Test(arguments: LogMedium.allCases)
+    func `a stream of what is durable waits for the sync`(on medium: LogMedium) async throws {
+        try await withTemporaryLogs(on: medium) { directory in
+            let log = try Log.create(at: directory.appending("log"), options: medium.small)
             try log.append([1])
             let first = Task { () throws -> [UInt8]? in
                 for try await record in log.records(visibility: .durable) { return SeenRecord(record).payload }
@@ -114,9 +118,10 @@ import _CMappedLog
         }
     }
 
-    @Test func `a stream reports a start that is not in the log`() async throws {
-        try await withTemporaryDirectory { directory in
-            let log = try Log.create(at: directory.appending("log"), options: .small)
+    @Test(arguments: LogMedium.allCases)
+    func `a stream reports a start that is not in the log`(on medium: LogMedium) async throws {
+        try await withTemporaryLogs(on: medium) { directory in
+            let log = try Log.create(at: directory.appending("log"), options: medium.small)
             var iterator = log.records(from: .sequence(5)).makeAsyncIterator()
             var found: LogError.Code?
             do { _ = try await iterator.next() } catch { found = (error as? LogError)?.code }
@@ -124,26 +129,28 @@ import _CMappedLog
         }
     }
 
-    @Test func `retained records outlive the tailer, the log and its files`() throws {
-        try withTemporaryDirectory { directory in
+    @Test(arguments: LogMedium.allCases)
+    func `retained records outlive the tailer, the log and its files`(on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { directory in
             let path = directory.appending("log")
             var kept: [RetainedRecord] = []
             do {
-                let log = try Log.create(at: path, options: .small)
+                let log = try Log.create(at: path, options: medium.small)
                 for number in 0..<40 { try log.append(payload(number, 5000)) }
                 var tailer = try log.tailer()
                 while let record = try tailer.retainedNext() { kept.append(record) }
                 try log.close()
             }
-            for name in try LogImage(of: path).files.keys { try removeFile(path.appending(name)) }
+            try Maintenance.destroy(at: LogLocation(path))
             #expect(kept.map { SeenRecord($0).payload } == (0..<40).map { payload($0, 5000) })
         }
     }
 
-    @Test func `syncs that meet a close are answered`() async throws {
+    @Test(arguments: LogMedium.allCases)
+    func `syncs that meet a close are answered`(on medium: LogMedium) async throws {
         for _ in 0..<20 {
-            try await withTemporaryDirectory { directory in
-                let log = try Log.create(at: directory.appending("log"), options: .small)
+            try await withTemporaryLogs(on: medium) { directory in
+                let log = try Log.create(at: directory.appending("log"), options: medium.small)
                 try log.append([1])
                 await withTaskGroup(of: Bool.self) { group in
                     for _ in 0..<8 {

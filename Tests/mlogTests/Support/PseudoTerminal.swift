@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import Subprocess
 import SystemPackage
@@ -10,7 +11,13 @@ enum PseudoTerminal {
 
     /// Runs a line of bash in which `$mlog` is the command, with a terminal as its standard output and error; gives
     /// back what appeared on it.
-    static func shell(_ line: String, environment: [String: String] = [:]) async throws -> Outcome {
+    ///
+    /// `input` has been typed there by then.
+    static func shell(
+        _ line: String,
+        environment: [String: String] = [:],
+        input: String = ""
+    ) async throws -> Outcome {
         // Should the tests have no terminal of their own, this one must not become it.
         let options = FileDescriptor.OpenOptions(rawValue: O_NOCTTY | O_CLOEXEC)
         let master = try FileDescriptor.open("/dev/ptmx", .readWrite, options: options)
@@ -22,7 +29,13 @@ enum PseudoTerminal {
         ]
         try #require(results == [0, 0])
         let terminal = try FileDescriptor.open(FilePath("/dev/pts/\(number)"), .readWrite, options: options)
-        let reader = Task.detached { readAll(master) }
+        // On a thread of its own: a few that wait would hold up all that runs on the shared ones.
+        let reader = AsyncStream<[UInt8]>.makeStream()
+        Thread.detachNewThread {
+            reader.continuation.yield(readAll(master))
+            reader.continuation.finish()
+        }
+        try master.writeAll(input.utf8)
         var changes: [Environment.Key: String?] = ["mlog": Mlog.path.string, "TERM": "xterm", "NO_COLOR": nil]
         for (name, value) in environment { changes[Environment.Key(stringLiteral: name)] = value }
         let result = try await Subprocess.run(
@@ -34,7 +47,9 @@ enum PseudoTerminal {
         )
         // With the last descriptor of the terminal closed, the reader comes to its end.
         try terminal.close()
-        return Outcome(status: Mlog.status(result.terminationStatus), output: await reader.value, errors: "")
+        var text: [UInt8] = []
+        for await read in reader.stream { text = read }
+        return Outcome(status: Mlog.status(result.terminationStatus), output: text, errors: "")
     }
 
     /// Reads until the other side is closed, which is an error on a terminal.

@@ -1,0 +1,44 @@
+internal import SystemPackage
+
+/// The next segment, and the bound of a log in memory (`spec/protocol.md`, "Logs in memory").
+extension LogPlace {
+    /// How long to wait for another process that adds or drops a segment, which takes milliseconds.
+    private static let windowPatience = Duration.seconds(10)
+
+    /// Publishes a prepared segment, unless another process was faster: then its segment is as good.
+    ///
+    /// Of a log in memory the oldest go first, so that there are never more than the bound and the prepared one.
+    ///
+    /// - Throws: `diskFull` where there is no space, or a protecting named tailer has yet to read what would go.
+    func prepareSegment(_ base: UInt64) throws(LogError) {
+        let header = SegmentHeader(logID: id, geometry: geometry, base: base, salt: .random(in: .min ... .max))
+            .encoded()
+        guard let bound = medium.bound else {
+            _ = try medium.publishSegment(base, header: header, byteCount: geometry.segmentSize)
+            return
+        }
+        let lock = try medium.openLock()
+        try lock.lockWindow(timeout: Self.windowPatience)
+        defer { withExtendedLifetime(lock) {} }
+        // Asked again behind the lock: the other one may have needed the very space that is asked for here.
+        let names = try medium.listSegments()
+        if names.contains(.raw(base)) { return }
+        for name in names where name.base < base && (base - name.base) / geometry.segmentSize > UInt64(bound) {
+            if let tailer = try protector(of: name.base + geometry.segmentSize) {
+                throw protected(by: tailer, bound)
+            }
+            try medium.remove(name)
+        }
+        _ = try medium.publishSegment(base, header: header, byteCount: geometry.segmentSize)
+    }
+
+    private func protected(by tailer: String, _ bound: Int) -> LogError {
+        LogError(
+            .diskFull,
+            file: medium.path,
+            expected: "at most \(bound) segments, the oldest dropped for a new one",
+            found: "the tailer \(tailer) protects the oldest",
+            advice: "let it read and commit, or take its protection away (`mlog tail --as \(tailer) --no-protect`)"
+        )
+    }
+}

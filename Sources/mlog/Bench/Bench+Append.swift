@@ -1,0 +1,82 @@
+import MappedLog
+
+extension Bench {
+    /// Bytes of frames that are appended without a pause, well within what is populated ahead.
+    private static let burst = 4 << 20
+    /// Enough for the background thread to populate that again.
+    private static let pause: UInt64 = 15_000_000
+
+    /// Appends one by one: with pages that are there already, and without a pause.
+    mutating func append() throws {
+        for size in recordBytes ?? [64, 1024, 4096] {
+            let records = records ?? (256 << 20) / Self.frameSize(size)
+            let payloads = Payloads.random(size: size)
+            try appending("append", "single.populated", size, records) { log, range in
+                for index in range { try payloads.append(index, to: log) }
+            }
+            try appending("append", "single.sustained", size, records, burst: records) { log, range in
+                for index in range { try payloads.append(index, to: log) }
+            }
+        }
+    }
+
+    /// Appends batches of 100.
+    mutating func batch() throws {
+        for size in recordBytes ?? [64, 1024, 4096] {
+            let records = records ?? (256 << 20) / Self.frameSize(size)
+            let batch = Payloads.random(size: size).batch(100)
+            for (mode, burst) in [("populated", nil), ("sustained", records)] {
+                try appending("append_batch", "batch100.\(mode)", size, records / 100 * 100, burst: burst) {
+                    log,
+                    range in
+                    for _ in 0..<range.count / 100 { try log.append(batch: batch) }
+                }
+            }
+        }
+    }
+
+    /// Times `body`, which appends records of the numbers it gets: `burst` of them at a time, nil is what is populated
+    /// ahead, with a pause before that isn't counted.
+    private mutating func appending(
+        _ what: String,
+        _ mode: String,
+        _ size: Int,
+        _ records: Int,
+        burst: Int? = nil,
+        _ body: (Log, Range<Int>) throws -> Void
+    ) throws {
+        guard wants(mode) else { return }
+        let burst = burst ?? max(100, Self.burst / Self.frameSize(size) / 100 * 100)
+        var times: [Double] = []
+        var worst = WorkerReport()
+        for _ in 0..<repetitions {
+            try Self.checkInterruption()
+            let log = try ground.newLog("append")
+            let wait = CPUWait()
+            ProcessMemory.forgetPeak()
+            let resident = ProcessMemory.peakResident
+            var nanoseconds: UInt64 = 0
+            for first in stride(from: 0, to: records, by: burst) {
+                if burst < records { ThreadClock.sleep(until: ThreadClock.now() + Self.pause) }
+                let start = ThreadClock.now()
+                try body(log, first..<min(records, first + burst))
+                nanoseconds += ThreadClock.now() - start
+            }
+            times.append(Double(nanoseconds) / Double(records))
+            let peak = ProcessMemory.peakResident
+            worst.keepWorst(of: WorkerReport(cpuWait: wait.share, peakResidentBytes: peak - min(peak, resident)))
+            try log.close()
+            try ground.remove(log.path)
+        }
+        var line = BenchLine(what, medium, mode, recordBytes: size)
+        line.add(nanosecondsPerRecord: times, records: records)
+        line.add("peak_resident_bytes", Double(worst.peakResidentBytes))
+        line.add("cpu_wait", worst.cpuWait)
+        try report(line)
+    }
+
+    /// What a record takes in a segment.
+    static func frameSize(_ recordBytes: Int) -> Int {
+        (24 + recordBytes + 7) & ~7
+    }
+}

@@ -1,0 +1,65 @@
+import Glibc
+import MappedLog
+import SystemPackage
+
+extension Bench {
+    /// Opens a log for tailing at its end, with two segments and with many, which is what is counted as records here;
+    /// beside a bare listing of the directory.
+    mutating func open() throws {
+        let opens = 100
+        let sizes = [2, max(3, min(records ?? 1000, 10_000))]
+        var logs: [(mode: String, path: FilePath)] = []
+        for count in sizes {
+            let log = try ground.newLog("open", segmentSize: 64 << 10)
+            let payload = [UInt8](repeating: 1, count: 30_000)
+            // Two fill a segment.
+            for _ in 0..<2 * count - 1 { try log.append(payload) }
+            try log.close()
+            logs.append(("segments_\(count)", log.path))
+        }
+        var times: [String: [Double]] = [:]
+        let wait = CPUWait()
+        for _ in 0..<repetitions {
+            try Self.checkInterruption()
+            for (mode, path) in logs {
+                times[mode, default: []].append(
+                    try Self.nanoseconds(of: opens) {
+                        let log = try Log.openReadOnly(at: path)
+                        var tailer = try log.tailer(from: .end)
+                        guard try tailer.next() == nil else { throw CommandFailure("\(path): a record behind the end") }
+                    }
+                )
+                times[mode + ".listing", default: []].append(try Self.nanoseconds(of: opens) { try Self.list(path) })
+            }
+        }
+        for (mode, path) in logs {
+            for mode in [mode, mode + ".listing"] {
+                var line = BenchLine("open", medium, mode, recordBytes: 30_000)
+                let spread = Spread(times[mode, default: []])
+                line.add("opens", Double(opens))
+                line.add("reps", Double(repetitions))
+                line.add("ns_per_open", spread.median)
+                line.add("ns_min", spread.smallest)
+                line.add("ns_max", spread.largest)
+                line.add("cpu_wait", wait.share)
+                try report(line)
+            }
+            try ground.remove(path)
+        }
+    }
+
+    private static func nanoseconds(of count: Int, _ body: () throws -> Void) throws -> Double {
+        let start = ThreadClock.now()
+        for _ in 0..<count { try body() }
+        return Double(ThreadClock.now() - start) / Double(count)
+    }
+
+    /// Reads a directory's names, as whoever opens a log has to.
+    private static func list(_ path: FilePath) throws {
+        guard let directory = unsafe opendir(path.string) else {
+            throw CommandFailure("\(path): \(Errno(rawValue: errno))")
+        }
+        defer { unsafe closedir(directory) }
+        while unsafe readdir(directory) != nil {}
+    }
+}

@@ -1,0 +1,50 @@
+import MappedLog
+import SystemPackage
+
+extension Bench {
+    /// A million random seeks by sequence, over a log of raw segments and over the same one compacted, by turns.
+    mutating func seek() throws {
+        let records = records ?? 10_000_000
+        let seeks = max(1, seeks / repetitions)
+        for size in recordBytes ?? [64] {
+            let (raw, sealed) = try ground.filledLog("raw", records: records, payloads: .text(size: size))
+            var times: [String: [Double]] = [:]
+            var worst: [String: WorkerReport] = [:]
+            var logs = [("raw", raw)]
+            for blockSize in blockSizes {
+                let compacted = ground.newPath("compacted")
+                _ = try Maintenance.snapshot(
+                    at: raw,
+                    to: compacted,
+                    compaction: CompactionOptions(blockSize: blockSize, jobs: 2)
+                )
+                logs.append(("compacted.block_\(blockSize >> 10)KiB", compacted))
+            }
+            for _ in 0..<repetitions {
+                for (mode, log) in logs {
+                    let report = try Worker.run(.seek(log: log.string, count: seeks, below: sealed))
+                    times[mode, default: []].append(report.nanosecondsPerRecord)
+                    worst[mode, default: WorkerReport()].keepWorst(of: report)
+                }
+            }
+            let reference = Spread(times["raw", default: [1]]).median
+            for (mode, log) in logs {
+                var line = BenchLine("seek", medium, mode, recordBytes: size)
+                line.add(nanosecondsPerRecord: times[mode, default: []], records: seeks)
+                line.add("log_records", Double(sealed))
+                line.add("ratio_to_raw", Spread(times[mode, default: []]).median / reference)
+                line.add(worst[mode, default: WorkerReport()])
+                try report(line)
+                try ground.remove(log)
+            }
+        }
+    }
+}
+
+extension BenchLine {
+    mutating func add(_ report: WorkerReport) {
+        add("peak_anonymous_bytes", Double(report.peakAnonymousBytes))
+        add("peak_resident_bytes", Double(report.peakResidentBytes))
+        add("cpu_wait", report.cpuWait)
+    }
+}

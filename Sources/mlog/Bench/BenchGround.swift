@@ -1,0 +1,77 @@
+import FoundationEssentials
+import Glibc
+import MappedLog
+import SystemPackage
+
+/// The directory in which a benchmark makes its logs; it goes away with the last reference.
+final class BenchGround {
+    let directory: FilePath
+    let medium: BenchMedium
+    private let segmentSize: UInt64
+    private let isKept: Bool
+    private var count = 0
+    /// Logs in memory, which no directory takes with it.
+    private var logsInMemory: Set<FilePath> = []
+    /// More than any kind of work appends by default.
+    private static let segmentsInMemory = 16
+
+    /// Makes the directory; one that is kept stays there.
+    init(_ medium: BenchMedium, in parent: FilePath, segmentSize: UInt64, isKept: Bool) throws {
+        directory = parent.appending("mlog-bench.\(getpid())")
+        self.medium = medium
+        self.segmentSize = segmentSize
+        self.isKept = isKept
+        try FileManager.default.createDirectory(atPath: directory.string, withIntermediateDirectories: true)
+    }
+
+    deinit {
+        if isKept { return }
+        for log in logsInMemory { try? Maintenance.destroy(at: LogLocation(log), isForced: true) }
+        try? FileManager.default.removeItem(atPath: directory.string)
+    }
+
+    /// A path where nothing is yet.
+    func newPath(_ name: String) -> FilePath {
+        count += 1
+        switch medium {
+        case .file: return directory.appending("\(name).\(count)")
+        case .shm: return FilePath("shm:mlog-bench.\(getpid()).\(name).\(count)")
+        case .sysv: return FilePath("sysv:\(Int32.random(in: 1 ... .max))")
+        }
+    }
+
+    /// The logs' segment size.
+    var segmentBytes: Int { Int(segmentSize) }
+
+    /// A new log, open for appending.
+    func newLog(_ name: String, durability: Durability = .never, segmentSize: UInt64? = nil) throws -> Log {
+        var options = LogOptions(segmentSize: segmentSize ?? self.segmentSize, durability: durability)
+        let path = newPath(name)
+        if medium != .file {
+            options.retention = Retention(segments: Self.segmentsInMemory)
+            logsInMemory.insert(path)
+        }
+        return try Log.create(at: path, options: options)
+    }
+
+    /// A log of that many records, closed, so that all of it is on the disk, and how many of them are in sealed segments:
+    /// the others can't be compacted.
+    func filledLog(_ name: String, records: Int, payloads: Payloads) throws -> (path: FilePath, sealed: Int) {
+        let log = try newLog(name)
+        for index in 0..<records {
+            if index % 100_000 == 0 { try Bench.checkInterruption() }
+            try payloads.append(index, to: log)
+        }
+        let sealed = try log.info().segments.filter { $0.state == "sealed" }.reduce(0) { $0 + $1.records }
+        try log.close()
+        guard sealed > 0 else { throw CommandFailure("too few records to seal a segment; give more with --records") }
+        return (log.path, Int(sealed))
+    }
+
+    func remove(_ path: FilePath) throws {
+        if isKept { return }
+        if medium == .file { return try FileManager.default.removeItem(atPath: path.string) }
+        try Maintenance.destroy(at: LogLocation(path))
+        logsInMemory.remove(path)
+    }
+}

@@ -1,0 +1,135 @@
+import Foundation
+import FoundationXML
+import Testing
+
+/// That `mlog bench` measures what it says it does; how long it takes is nobody's business here.
+@Suite struct BenchTests {
+    private struct Line: Decodable {
+        let what: String
+        let medium: String
+        let mode: String
+        let record_bytes: Int
+        let ns_per_record: Double?
+        let p50_ns: Double?
+        let ns_per_open: Double?
+        let seconds: Double?
+        let cpu_wait: Double
+
+        var time: Double? { ns_per_record ?? p50_ns ?? ns_per_open ?? seconds }
+    }
+
+    @Test(arguments: [
+        ("append", 3000, ["mlog.append single.populated", "mlog.append single.sustained"]),
+        ("batch", 3000, ["mlog.append_batch batch100.populated", "mlog.append_batch batch100.sustained"]),
+        (
+            "concurrent", 8000,
+            ["process1.single", "processes4.single", "threads4.single", "process1.batch100", "processes4.batch100"]
+                .map { "mlog.append_concurrent \($0)" }
+        ),
+        ("durable", 20, ["mlog.durable every_append"]),
+        ("group", 128, ["mlog.group_commit processes2.threads32", "mlog.group_commit process1.thread1"]),
+        ("scan", 3000, ["mlog.scan raw", "mlog.scan_compacted block_256KiB"]),
+        ("tail", 100, ["mlog.tail spin", "mlog.tail asleep"]),
+        ("latency", 1000, ["mlog.latency paced_100000_per_s"]),
+        ("seek", 3000, ["mlog.seek raw", "mlog.seek compacted.block_256KiB"]),
+        ("compact", 3000, ["mlog.compact level_1.block_256KiB", "mlog.compact level_1.block_256KiB.lz4_program"]),
+        (
+            "open", 10,
+            ["segments_2", "segments_2.listing", "segments_10", "segments_10.listing"].map { "mlog.open \($0)" }
+        ),
+    ])
+    func `each kind of work prints a line of JSON for each of its modes, and leaves nothing`(
+        _ work: String,
+        _ records: Int,
+        _ expected: [String]
+    ) async throws {
+        let place = try TemporaryLog()
+        let outcome = try await Mlog.run(
+            "bench",
+            work,
+            "--dir",
+            place.directory,
+            "--records",
+            "\(records)",
+            "--record-bytes",
+            "64",
+            "--seeks",
+            "20",
+            "--repetitions",
+            "2",
+            "--segment-size",
+            "64KiB",
+            "--level",
+            "1",
+            "--json"
+        )
+        #expect(outcome.status == 0)
+        #expect(outcome.errors == "")
+        let lines = try outcome.lines.map { try JSONDecoder().decode(Line.self, from: Data($0.utf8)) }
+        #expect(lines.map { "\($0.what) \($0.mode)" } == expected)
+        for line in lines {
+            #expect(line.medium == "file")
+            #expect(line.time ?? 0 > 0)
+            #expect((0...1).contains(line.cpu_wait))
+        }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: place.directory) == [])
+    }
+
+    @Test func `logs in memory are measured, and none is left`() async throws {
+        let place = try TemporaryLog()
+        for medium in ["shm", "sysv"] {
+            for (work, modes) in [
+                ("append", ["single.populated", "single.sustained"]), ("tail", ["spin", "asleep"]),
+                ("latency", ["paced_100000_per_s"]),
+            ] {
+                let options = "--records 500 --record-bytes 64 --repetitions 1 --segment-size 64KiB --json"
+                let line = "exec $mlog bench \(work) --medium \(medium) --dir \(place.directory) \(options)"
+                let outcome = try await Mlog.shell(line)
+                #expect(outcome.status == 0 && outcome.errors == "")
+                let lines = try outcome.lines.map { try JSONDecoder().decode(Line.self, from: Data($0.utf8)) }
+                #expect(lines.map(\.mode) == modes)
+                #expect(lines.allSatisfy { $0.medium == medium && $0.time ?? 0 > 0 })
+            }
+        }
+        let left = try FileManager.default.contentsOfDirectory(atPath: "/dev/shm")
+        #expect(!left.contains { $0.contains("mlog-bench") })
+    }
+
+    @Test func `a person gets a table, and a picture that is well-formed`() async throws {
+        let place = try TemporaryLog()
+        let picture = place.directory + "/picture.svg"
+        let outcome = try await Mlog.run(
+            "bench",
+            "append",
+            "--dir",
+            place.directory,
+            "--records",
+            "500",
+            "--repetitions",
+            "1",
+            "--plot",
+            picture
+        )
+        #expect(outcome.status == 0)
+        #expect(outcome.lines.first?.hasPrefix("what         medium  mode") == true)
+        #expect(outcome.lines.count == 7)
+        let parser = XMLParser(data: try Data(contentsOf: URL(fileURLWithPath: picture)))
+        #expect(parser.parse())
+    }
+
+    @Test func `a log that seals no segment can't be compacted, and the command says what to do`() async throws {
+        let place = try TemporaryLog()
+        let outcome = try await Mlog.run("bench", "compact", "--dir", place.directory, "--records", "10")
+        #expect(outcome.status == 1)
+        #expect(outcome.errors == "mlog: too few records to seal a segment; give more with --records\n")
+        #expect(try FileManager.default.contentsOfDirectory(atPath: place.directory) == [])
+    }
+
+    @Test(arguments: [
+        ["nothing"], ["--records", "0"], ["--level", "13"], ["--medium", "paper"], ["compact", "--medium", "shm"],
+    ])
+    func `wrong usage`(_ arguments: [String]) async throws {
+        let line = "exec $mlog bench " + arguments.joined(separator: " ")
+        #expect(try await Mlog.shell(line).status == 2)
+    }
+}

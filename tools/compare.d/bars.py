@@ -1,0 +1,121 @@
+"""What must be reached: each bar as a ratio of two medians of the same run, or as a limit of its own."""
+
+MIB = 1 << 20
+
+
+class Results:
+    """The lines of a run, by what they measured; a value is the median over the rounds."""
+
+    def __init__(self, lines):
+        self.lines = {}
+        for line in lines:
+            if line["what"] == "env":
+                continue
+            key = (line["group"], line["what"], line.get("medium", line.get("fs")), line["mode"], line["record_bytes"])
+            self.lines.setdefault(key, []).append(line)
+
+    def find(self, what, mode="", size=None, group=None):
+        """The keys of lines whose mode contains a text."""
+        return [k for k in self.lines if k[1] == what and mode in k[3] and size in (None, k[4])
+                and group in (None, k[0])]
+
+    def values(self, key, field):
+        return [line[field] for line in self.lines[key] if field in line]
+
+    def least(self, keys, field):
+        """The smallest median of some lines, and the line it comes from; None: there is none."""
+        found = [(median(self.values(k, field)), k) for k in keys if self.values(k, field)]
+        return min(found) if found else None
+
+
+def median(values):
+    ordered, middle = sorted(values), len(values) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def bars(results):
+    """Rows: what, measured, reference, ratio, bar, as text and with whether it is reached; None where not measured."""
+    rows = []
+
+    def name(key):
+        return f"{key[1]} {key[3]}"
+
+    def ratio(title, product, reference, factor, field="ns_per_record", reference_field=None, extra=0.0):
+        if product is None or reference is None:
+            rows.append((title, None))
+            return
+        value, base = product[0], reference[0] + extra
+        shown = f"{figure(value)}", f"{figure(base)} ({name(reference[1])})"
+        rows.append((title, (*shown, f"{value / base:.2f} ×", f"{factor:g} ×" if factor >= 0.3 else f"1/{1 / factor:g}",
+                             value <= base * factor)))
+
+    def limit(title, product, most, unit, scale=1.0):
+        if product is None:
+            rows.append((title, None))
+            return
+        value = product[0] / scale
+        rows.append((title, (f"{value:.4g} {unit}", "", "", f"{most:g} {unit}", value <= most)))
+
+    r = results
+    ns = "ns_per_record"
+    for size, factor in (64, 2.5), (1024, 1.4), (4096, 1.4):
+        ratio(f"append one by one, {size} B, pages populated ahead",
+              r.least(r.find("mlog.append", "single.populated", size), ns),
+              r.least([k for k in r.find("limit.append", "fallocate+populate+crc32c", size) if k[2] == "ext4"], ns),
+              factor)
+    ratio("sustained, 1 KiB, all costs in", r.least(r.find("mlog.append", "single.sustained", 1024), ns),
+          r.least(r.find("file.append", "nosync.batch1000", 1024), ns), 1)
+    one = r.least(r.find("mlog.append", "single.sustained", 64), ns)
+    stores = ["lmdb", "rocksdb", "leveldb", "sqlite"]
+    ratio("append 64 B one by one, sustained, against stores in batches of 1000", one,
+          r.least([k for s in stores for k in r.find(f"{s}.append", "nosync.batch1000", 64)], ns), 1 / 4)
+    ratio("append 64 B one by one, sustained, against any peer one by one", one,
+          r.least([k for s in [*stores, "file"] for k in r.find(f"{s}.append", "nosync.single", 64)], ns), 1 / 15)
+
+    def beside_one(title, mode, batch, size, factor):
+        ratio(title, r.least(r.find("mlog.append_concurrent", mode, size), ns),
+              r.least(r.find("mlog.append_concurrent", f"process1.{batch}", size), ns), factor)
+    beside_one("4 processes, 64 B one by one, in total", "processes4.single", "single", 64, 5)
+    beside_one("4 processes, 64 B in batches of 100, in total", "processes4.batch100", "batch100", 64, 1)
+    beside_one("4 processes, 4 KiB, in total", "processes4.single", "single", 4096, 1)
+    beside_one("4 threads, 64 B, in total", "threads4.single", "single", 64, 3)
+    limit("99.9th percentile of an append, 64 B, 100,000/s", r.least(r.find("mlog.latency", "", 64), "p999_ns"), 20,
+          "µs", 1000)
+    ratio("durable append, one flush each", r.least(r.find("mlog.durable", "", 64), "p50_ns"),
+          r.least(r.find("limit.durable", "mmap_same_page"), "p50_ns"), 1.15)
+    ratio("durable append, against any peer", r.least(r.find("mlog.durable", "", 64), "mean_ns"),
+          r.least([k for s in [*stores, "file"] for k in r.find(f"{s}.append_durable", "sync.single", 64)], ns), 1)
+    ratio("group commit, 64 waiting appenders in 2 processes",
+          r.least(r.find("mlog.group_commit", "processes2.threads32"), ns),
+          r.least(r.find("mlog.group_commit", "process1.thread1"), ns), 1 / 25)
+    walk = r.least(r.find("limit.segment", "walk+crc32c.faulting"), ns)
+    ratio("scan raw segments, 64 B", r.least(r.find("mlog.scan", "raw", 64), ns), walk, 2.5)
+    ratio("scan compacted segments, 64 B, against decompression and walk",
+          r.least(r.find("mlog.scan_compacted", "block_256KiB", 64), ns),
+          r.least(r.find("limit.segment", "lz4_decompress.block_256KiB"), ns), 1.5, extra=walk[0] if walk else 0)
+    for mode, reference, factor in ("spin", "spin", 2.5), ("asleep", "futex", 1.3):
+        ratio(f"from writer to tailer, {mode}, p50", r.least(r.find("mlog.tail", mode), "p50_ns"),
+              r.least([k for k in r.find("limit.pingpong_one_way", reference) if k[3] == reference], "p50_ns"), factor)
+    level1 = [k for k in r.find("mlog.compact", "level_1.") if "program" not in k[3]]
+    program = [k for k in r.find("mlog.compact", "level_1.") if "program" in k[3]]
+    ratio("compact, level 1, seconds", r.least(level1, "seconds"), r.least(program, "seconds"), 1)
+    ratio("compact, level 1, size", r.least(level1, "size_to_lz4_program"), r.least(program, "size_to_lz4_program"),
+          1.01)
+    listing = r.least(r.find("mlog.open", "segments_1000.listing"), "ns_per_open")
+    ratio("open for tailing, 1,000 segments, against 2 and the listing",
+          r.least([k for k in r.find("mlog.open", "segments_1000") if "listing" not in k[3]], "ns_per_open"),
+          r.least([k for k in r.find("mlog.open", "segments_2") if "listing" not in k[3]], "ns_per_open"), 1,
+          extra=listing[0] if listing else 0)
+    memory = "peak_resident_bytes"
+    limit("resident memory of an appender", r.least(r.find("mlog.append", "single.sustained", 1024), memory),
+          2 * 16 + 16, "MiB", MIB)
+    limit("resident memory of a tailer, 10 GB", r.least(r.find("mlog.scan", "raw", 1024, "memory"), memory), 128, "MiB",
+          MIB)
+    limit("resident memory of a tailer, 10 GB compacted",
+          r.least(r.find("mlog.scan_compacted", "", 1024, "memory"), memory), 16, "MiB", MIB)
+    return rows
+
+
+def figure(value):
+    """A number with four digits at most before the point matters."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"

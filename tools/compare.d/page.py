@@ -1,0 +1,152 @@
+"""Writes spec/performance.md and its picture from the lines of a run."""
+import os
+import re
+import subprocess
+
+from bars import Results, bars, figure, median
+
+HEAD = """# Performance
+
+Written by `tools/compare`; nothing here is typed by hand. Figures are medians over {rounds} rounds, with minimum and
+maximum. Where it may, each command runs at the highest priority (nice and autogroup at -20). Two machines, or two days, can't be compared: read the ratios, which are of one run. A ✗ after `cpu_wait` says
+that the thread stood ready without a CPU for more than 0.02 of the time: the line measures the neighbours. (Where
+there are more threads than CPUs by intent, some wait, and no line is marked for it.){quick}
+"""
+
+FIELDS = {  # what a table shows of a line, as far as the line has it
+    "ns_per_record": "ns a record", "p50_ns": "p50 ns", "p90_ns": "p90", "p99_ns": "p99", "p999_ns": "p99.9",
+    "max_ns": "max", "ns_per_open": "ns an open", "seconds": "s", "mb_per_s": "MB/s", "ratio": "compressed to 1/",
+    "time_to_lz4_program": "time ÷ lz4's", "size_to_lz4_program": "size ÷ lz4's", "ratio_to_raw": "÷ raw",
+    "ratio_to_one": "÷ one", "peak_anonymous_bytes": "anonymous MiB", "peak_resident_bytes": "resident MiB",
+}
+
+
+def table(heading, alignment, rows):
+    lines = ["| " + " | ".join(heading) + " |", "|" + "|".join(alignment) + "|"]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows]) + "\n"
+
+
+def bars_table(results):
+    rows, missed = [], 0
+    for title, row in bars(results):
+        if row is None:
+            rows.append([title, "not measured", "", "", "", ""])
+            continue
+        missed += not row[4]
+        rows.append([title, *row[:4], "✓" if row[4] else "✗"])
+    measured = sum(row[1] is not None for row in bars(results))
+    return f"{measured - missed} of {measured} bars are reached.\n\n" + table(
+        ["work", "measured", "reference", "ratio", "at most", ""], ["---", "---:", "---:", "---:", "---:", "---"], rows)
+
+
+NOISE = 0.02
+
+
+def crowded(mode):
+    """Whether there are more threads than processors by intent, so that some wait for one."""
+    return max(map(int, re.findall(r"(?:processes|threads)(\d+)", mode)), default=1) > (os.cpu_count() or 1)
+
+
+def cell(field, values):
+    scale = 1 << 20 if field.endswith("_bytes") else 1
+    middle = figure(median(values) / scale)
+    if len(values) == 1 or field not in ("ns_per_record", "p50_ns", "ns_per_open", "seconds"):
+        return middle
+    return f"{middle} ({figure(min(values))}–{figure(max(values))})"
+
+
+def group_table(results, group):
+    keys = [k for k in results.lines if k[0] == group]
+    fields = [f for f in FIELDS if any(results.values(k, f) for k in keys)]
+    rows = []
+    for key in keys:
+        wait = max(results.values(key, "cpu_wait") or [0])
+        rows.append([f"`{key[1]}`", key[2], f"`{key[3]}`", str(key[4])]
+                    + [cell(f, results.values(key, f)) if results.values(key, f) else "" for f in fields]
+                    + [f"{wait:.3f}{' ✗' if wait > NOISE and not crowded(key[3]) else ''}"])
+    return table(["what", "medium", "mode", "B"] + [FIELDS[f] for f in fields] + ["cpu_wait"],
+                 ["---"] * 3 + ["---:"] * (len(fields) + 2), rows)
+
+
+PEERS = {"file": "plain file", "lmdb": "LMDB", "rocksdb": "RocksDB", "leveldb": "LevelDB", "sqlite": "SQLite"}
+
+
+def readme_table(results):
+    """The table of README.md: what each of them takes for a record of 64 bytes."""
+    def cost(what, mode, field="ns_per_record"):
+        least = results.least(results.find(what, mode, 64), field)
+        return figure(least[0]) if least else "–"
+
+    def row(title, mine, theirs, mode, field="ns_per_record"):
+        return [title, mine] + [cost(f"{p}.{theirs}", mode, field) for p in PEERS]
+    rows = [
+        row("append, one by one", cost("mlog.append", "single.sustained"), "append", "nosync.single"),
+        row("append, batches (100; the others 1000)", cost("mlog.append_batch", "batch100.sustained"), "append",
+            "nosync.batch1000"),
+        row("append, each one durable", cost("mlog.durable", "every_append", "mean_ns"), "append_durable",
+            "sync.single"),
+        row("scan", cost("mlog.scan", "raw"), "scan", "iterator"),
+        row("from writer to tailer, spinning, median", cost("mlog.tail", "spin", "p50_ns"), "tail", "poll", "p50_ns"),
+    ]
+    return table(["work", "MappedLog", *PEERS.values()], ["---"] + ["---:"] * (len(PEERS) + 1), rows)
+
+
+def write_readme(results):
+    begin, end = "<!-- written by tools/compare -->\n", "<!-- end -->"
+    with open("README.md") as readme:
+        text = readme.read()
+    before, rest = text.split(begin)
+    after = rest.split(end, 1)[1]
+    with open("README.md", "w") as readme:
+        readme.write(before + begin + "\n" + readme_table(results) + "\n" + end + after)
+
+
+def draw(results, build, target):
+    """What a record of 64 bytes costs, of everybody, shortest first."""
+    found = []
+    for key in results.lines:
+        if key[0] == "append" and key[4] == 64 and results.values(key, "ns_per_record"):
+            found.append((median(results.values(key, "ns_per_record")), f"{key[1]} {key[3]}"))
+    if not found:
+        return False
+    found.sort(reverse=True)
+    with open(f"{build}/picture.dat", "w") as data:
+        for place, (value, name) in enumerate(found):
+            colour = 1 if name.startswith("mlog") else 2 if name.startswith("limit") else 3
+            data.write(f'{place} {value} {colour} "{name}"\n')
+    script = f"""
+        set terminal svg size 900,{60 + 26 * len(found)} dynamic noenhanced font 'sans-serif,12' background 'white'
+        set output '{target}'
+        set title 'Append of 64 bytes: nanoseconds a record, logarithmic'
+        set logscale x
+        set xrange [1:*]
+        set yrange [-0.6:{len(found) - 0.4}]
+        set grid xtics
+        set style fill solid 0.8 noborder
+        unset key
+        colour(n) = n == 1 ? 0x1b6ca8 : n == 2 ? 0x3a7d44 : 0x9a9a9a
+        plot '{build}/picture.dat' using (1):0:(1):2:($0-0.35):($0+0.35):(colour($3)):ytic(4) with boxxyerror \\
+            linecolor rgb variable, '' using 2:0:(sprintf(' %.0f', $2)) with labels left
+        """
+    subprocess.run(["gnuplot"], input=script, text=True, check=True)
+    return True
+
+
+def write(about, lines, build):
+    results = Results(lines)
+    text = HEAD.format(rounds=about["rounds"],
+                       quick="\n\n**A quick run, with a tenth of the records.**" if about["quick"] else "")
+    text += "\n## Machine\n\n" + table(["", ""], ["---", "---"], [[k, v] for k, v in about["machine"].items()])
+    text += "\n## What must be reached\n\n" + bars_table(results)
+    if draw(results, build, "spec/performance.svg"):
+        text += "\n![Append of 64 bytes](performance.svg)\n"
+    for group in dict.fromkeys(k[0] for k in results.lines):
+        text += f"\n## {group}\n\n```\n" + "\n".join(about["commands"][group]) + "\n```\n\n"
+        text += group_table(results, group)
+    text += ("\n`mlog` is `.build/release/mlog`; `limits` and `peers` are built from `tools/compare.d`, whose README says "
+             "what their lines mean.\n")
+    with open("spec/performance.md", "w") as page:
+        page.write(text)
+    if {"append", "durable", "scan", "tail"} <= {k[0] for k in results.lines}:
+        write_readme(results)
+    print(f"spec/performance.md is written; results are in {os.path.join(build, 'results.jsonl')}")
