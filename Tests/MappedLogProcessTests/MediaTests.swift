@@ -54,14 +54,16 @@ extension ProcessTests {
             try log.close()
         }
 
-        @Test(.timeLimit(.minutes(10)), arguments: [LogMedium.sharedMemory, .systemV])
-        func `cycles of create, append, kill and destroy leave memory as it was`(on medium: LogMedium) throws {
-            var random = SeededGenerator("cycles, \(medium)")
+        /// A thousand on each medium, in four parts.
+        @Test(arguments: [LogMedium.sharedMemory, .systemV], 1...4)
+        func `cycles of create, append, kill and destroy leave memory as it was`(on medium: LogMedium, part: Int) throws
+        {
+            var random = SeededGenerator("cycles, \(medium), \(part)")
             let scene = try Scene(nil, on: medium)
             let location = try LogLocation(scene.log)
             let before = try traces()
             var destroyed = 0
-            let cycles = scaled(1000)
+            let cycles = scaled(250)
             for _ in 0..<cycles {
                 let appender = try scene.appender(0, ["--create", "65536", "--mix", "mixed"])
                 // Some die before there is a log, or in its creation, most in the midst of appends.
@@ -76,9 +78,10 @@ extension ProcessTests {
                 #expect(appender.process.kill() == .killed(SIGKILL), "\(appender.process.lastLine)")
                 if try destroy(location) { destroyed += 1 }
             }
-            print("\(medium): \(cycles) cycles, \(destroyed) logs destroyed")
+            print("\(medium), \(part): \(cycles) cycles, \(destroyed) logs destroyed")
             #expect(destroyed > Int(cycles) / 2)
-            #expect(try traces() == before)
+            // What other programs on this machine have there may come and go.
+            try scene.wait(for: "memory as it was", within: 60) { try traces().isSubset(of: before) }
             let listed = try Maintenance.list().map(\.location)
             #expect(!listed.contains(location.description))
         }
@@ -92,15 +95,15 @@ extension ProcessTests {
             return true
         }
 
-        /// All that is in `/dev/shm`, but for what other tests put there, and what the kernel lists of System V.
-        private func traces() throws -> [String] {
+        /// The logs in `/dev/shm`, and all that the kernel lists of System V.
+        private func traces() throws -> Set<String> {
             let names = try FileManager.default.contentsOfDirectory(atPath: "/dev/shm").filter { $0.hasPrefix("mlog-") }
             let tables = try ["shm", "sem"].map { try String(contentsOfFile: "/proc/sysvipc/\($0)", encoding: .utf8) }
             // Key and id of each.
             let objects = tables.flatMap { $0.split(separator: "\n").dropFirst() }.map {
                 $0.split(separator: " ").prefix(2).joined(separator: " ")
             }
-            return names.sorted() + objects.sorted()
+            return Set(names + objects)
         }
     }
 }

@@ -74,36 +74,44 @@ extension Maintenance {
 
 extension DirectoryMedium {
     /// Removes the files of the log, and then its directories: first of all it is no log any more.
+    ///
+    /// A writer that was forced out may be making a file: what came meanwhile is removed, too.
     fileprivate func destroy() throws(LogError) {
         try unlinkIfPresent(settingsPath)
-        for name in try names(in: path) where SegmentName(name) != nil || name.hasPrefix(".tmp-") {
-            try unlinkIfPresent(path.appending(name))
-        }
-        for directory in [tailersDirectory, lostAndFound, liveDirectory] {
-            do throws(LogError) {
-                for name in try names(in: directory) { try unlinkIfPresent(directory.appending(name)) }
-            } catch  where error.isAbsence {
-                continue
+        var attempts = 0
+        while true {
+            for name in try names(in: path) where SegmentName(name) != nil || name.hasPrefix(".tmp-") {
+                try unlinkIfPresent(path.appending(name))
             }
-            try remove(directory)
+            for directory in [tailersDirectory, lostAndFound, liveDirectory] {
+                do throws(LogError) {
+                    for name in try names(in: directory) { try unlinkIfPresent(directory.appending(name)) }
+                    try removeDirectory(directory)
+                } catch  where error.isAbsence || error.errno == .directoryNotEmpty {
+                    continue
+                }
+            }
+            attempts += 1
+            do throws(LogError) { return try removeDirectory(path) } catch {
+                guard error.errno == .directoryNotEmpty else { throw error }
+                if attempts < 100 { continue }
+                throw LogError(
+                    .notEmpty,
+                    file: path,
+                    expected: "what belongs to the log",
+                    found: "something else too",
+                    advice: "the log is gone; look at what is left there"
+                )
+            }
         }
-        try remove(path)
     }
 
     private func unlinkIfPresent(_ file: FilePath) throws(LogError) {
         do throws(LogError) { try unlink(file) } catch  where error.isAbsence { return }
     }
 
-    private func remove(_ directory: FilePath) throws(LogError) {
-        do throws(Errno) { try SystemCall.removeDirectory(directory) } catch .directoryNotEmpty {
-            throw LogError(
-                .notEmpty,
-                file: directory,
-                expected: "what belongs to the log",
-                found: "something else too",
-                advice: "the log is gone; look at what is left there"
-            )
-        } catch {
+    private func removeDirectory(_ directory: FilePath) throws(LogError) {
+        do throws(Errno) { try SystemCall.removeDirectory(directory) } catch {
             throw .system(error, "rmdir(2)", file: directory)
         }
     }

@@ -9,6 +9,8 @@ extension DirectoryMedium {
     ///
     /// What is there of an unfinished creation is taken over.
     func makeDirectories() throws(LogError) {
+        // A log that was opened and is gone by now is not made anew.
+        try checkIdentity()
         try makeDirectory(path, directoryMode(permissions))
         try makeDirectory(liveDirectory, directoryMode(permissions))
         try makeDirectory(tailersDirectory, directoryMode(permissions))

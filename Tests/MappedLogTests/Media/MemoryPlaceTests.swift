@@ -114,6 +114,30 @@ import _CMappedLog
     }
 
     @Test(arguments: LogMedium.inMemory)
+    func `a log that is destroyed by force under a writer that makes segments leaves nothing`(
+        on medium: LogMedium
+    ) throws {
+        try withTemporaryLogs(on: medium) { logs in
+            let path = logs.appending("log")
+            let before = try traces()
+            let options = LogOptions(segmentSize: 64 << 10, retention: Retention(segments: 3))
+            for round in 0..<100 {
+                let log = try Log.create(at: path, options: options)
+                let writer = Thread.run {
+                    // As long as it takes until it finds out.
+                    for number in 0..<100_000 where (try? log.append(payload(number, 30_000))) == nil { return }
+                }
+                usleep(UInt32(round * 100))
+                try Maintenance.destroy(at: LogLocation(path), isForced: true)
+                writer.join()
+                try? log.close()
+            }
+            let left = try traces().subtracting(before)
+            #expect(left.isEmpty, "\(left)")
+        }
+    }
+
+    @Test(arguments: LogMedium.inMemory)
     func `a snapshot makes a durable log of it, while appends drop segments`(on medium: LogMedium) throws {
         try withTemporaryLogs(on: medium) { logs in
             try withTemporaryDirectory { directory in

@@ -98,8 +98,18 @@ internal import _CMappedLog
 
     /// Makes a segment that nobody finds yet, of zeros; a spare one where there is one.
     ///
-    /// - Throws: `systemLimit`, `diskFull`; `diskFull` also where the list is full.
+    /// - Throws: `systemLimit`, `diskFull`; `diskFull` also where the list is full; `moved` where the log was removed by
+    ///   force meanwhile.
     func make(byteCount: UInt64) throws(LogError) -> (Entry, AttachedSegment) {
+        let made = try makeListed(byteCount: byteCount)
+        // Whoever removes the table looks at the list afterwards: one of the two sees the other.
+        mlog_full_fence()
+        if table.isCurrent { return made }
+        _ = mlog_shm_remove(made.1.id)
+        throw table.gone(.identifierRemoved, "shmctl(2)")
+    }
+
+    private func makeListed(byteCount: UInt64) throws(LogError) -> (Entry, AttachedSegment) {
         if let entry = entries.first(where: { $0.isIn(.spare) }) {
             entry.enter(.reserved)
             if let attached = try? AttachedSegment(entry.id, isWritable: true), UInt64(attached.byteCount) == byteCount

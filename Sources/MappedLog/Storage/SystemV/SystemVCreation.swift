@@ -117,6 +117,9 @@ struct SystemVCreation {
 
 /// Removes a log from System V shared memory, whatever is left of it: its segments, its semaphores, and last the table,
 /// without which nobody would find the rest.
+///
+/// A writer that was forced out may be making a segment. So this waits for the table's lock, and looks at the list once
+/// more when the table is gone: who is as far by then finds that it is, and removes what it made.
 struct SystemVRemoval {
     private let table: SystemVTable?
     private let blank: CInt?
@@ -142,13 +145,15 @@ struct SystemVRemoval {
         if let blank { return try remove(blank) }
         guard let table else { return }
         try table.storeMagic(0)
-        SegmentList(table, try table.writable()).removeAll()
-        let semaphores = table.header.semaphores_key
-        if semaphores != 0 {
-            let set = mlog_sem_find(semaphores)
-            if set >= 0 { _ = mlog_sem_remove(set) }
-        }
+        let list = SegmentList(table, try table.writable())
+        // Who keeps the lock for long is stopped; a set that was never made, or is removed, guards nothing.
+        let lock = try? table.lockForChange()
+        defer { withExtendedLifetime(lock) {} }
+        list.removeAll()
+        let set = table.header.semaphores_key == 0 ? -1 : mlog_sem_find(table.header.semaphores_key)
+        if set >= 0 { _ = mlog_sem_remove(set) }
         try remove(table.id)
+        list.removeAll()
     }
 
     private func remove(_ id: CInt) throws(LogError) {

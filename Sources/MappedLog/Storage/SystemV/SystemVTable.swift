@@ -119,11 +119,20 @@ internal import _CMappedLog
     ///
     /// - Throws: `writerStalled` when another process is at it for 10 s; what `body` throws.
     func change<Result>(_ body: (SegmentList) throws(LogError) -> Result) throws(LogError) -> Result {
+        let lock = try lockForChange()
+        defer { withExtendedLifetime(lock) {} }
+        guard isCurrent else { throw gone(.identifierRemoved, "shmctl(2)") }
+        let list = SegmentList(self, try writable())
+        list.removeReserved()
+        return try body(list)
+    }
+
+    /// The table's lock, held until the object goes.
+    func lockForChange() throws(LogError) -> SemaphoreLocks {
         let locks = SemaphoreLocks(try semaphores(), first: CInt(MLOG_SEMAPHORE_TABLE))
-        defer { withExtendedLifetime(locks) {} }
         let deadline = ContinuousClock.now + .seconds(10)
         while true {
-            do throws(Errno) { if try locks.tryLock(F_WRLCK, byte: 0) { break } } catch {
+            do throws(Errno) { if try locks.tryLock(F_WRLCK, byte: 0) { return locks } } catch {
                 throw SystemV.isGone(error) ? .goneSemaphores(path) : .system(error, "semop(2)", file: path)
             }
             guard ContinuousClock.now < deadline else {
@@ -137,10 +146,6 @@ internal import _CMappedLog
             }
             usleep(200)
         }
-        guard isCurrent else { throw gone(.identifierRemoved, "shmctl(2)") }
-        let list = SegmentList(self, try writable())
-        list.removeReserved()
-        return try body(list)
     }
 
     /// The list as it is; a look.
