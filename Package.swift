@@ -16,6 +16,8 @@ let package = Package(
     products: [
         .library(name: "MappedLog", targets: ["MappedLog"]),
         .executable(name: "mlog", targets: ["mlog"]),
+        .executable(name: "mlog-torture", targets: ["MappedLogTorture"]),
+        .executable(name: "mlog-fuzz", targets: ["MappedLogFuzzer"]),
     ],
     dependencies: [
         // FilePath, FilePermissions and Errno: the vocabulary of the public API.
@@ -89,6 +91,53 @@ let package = Package(
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Tests/MappedLogTestWorker",
+            swiftSettings: strict
+        ),
+        // Crash images: what a power cut could leave, recorded, built, recovered and checked.
+        .target(name: "_CDiskCalls", path: "Tests/_CDiskCalls"),
+        .target(
+            name: "MappedLogCrashImages",
+            dependencies: [
+                "MappedLog", "_CMappedLog", "_CDiskCalls", .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/MappedLogCrashImages",
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "MappedLogCrashTests",
+            dependencies: ["MappedLogCrashImages", .product(name: "SystemPackage", package: "swift-system")],
+            swiftSettings: strict
+        ),
+        // Fuzzing: `tools/fuzz`.
+        .target(
+            name: "MappedLogFuzzing",
+            dependencies: [
+                "MappedLog", "MappedLogCrashImages", "_CMappedLog",
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/MappedLogFuzzing",
+            swiftSettings: strict
+        ),
+        .executableTarget(
+            name: "MappedLogFuzzer",
+            dependencies: ["MappedLogFuzzing", .product(name: "SystemPackage", package: "swift-system")],
+            path: "Tests/MappedLogFuzzer",
+            swiftSettings: strict
+        ),
+        .testTarget(
+            name: "MappedLogFuzzTests",
+            dependencies: ["MappedLogFuzzing", .product(name: "SystemPackage", package: "swift-system")],
+            swiftSettings: strict
+        ),
+        // The long campaigns: `tools/torture`.
+        .executableTarget(
+            name: "MappedLogTorture",
+            dependencies: [
+                "MappedLog", "MappedLogCrashImages", "MappedLogTestSupport", "_CTestSupport",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "SystemPackage", package: "swift-system"),
+            ],
+            path: "Tests/MappedLogTorture",
             swiftSettings: strict
         ),
         .testTarget(

@@ -77,7 +77,12 @@ extension Log {
         let end = try reader.end()
         var infos: [NamedTailerInfo] = []
         for name in try reader.log.medium.namedTailerNames() {
-            let file = try NamedTailerFile(name, in: reader.log, create: false, writable: false)
+            let file: NamedTailerFile
+            do throws(LogError) {
+                file = try NamedTailerFile(name, in: reader.log, create: false, writable: false)
+            } catch  where error.code == .notFound {
+                continue
+            }
             guard let place = try file.place else { continue }
             infos.append(
                 NamedTailerInfo(

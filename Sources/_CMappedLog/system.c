@@ -75,7 +75,7 @@ int mlog_copy_range(int from, int to, uint64_t offset, uint64_t byte_count) {
 }
 
 int mlog_rename_noreplace(const char *from, const char *to) {
-    return result(syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 1 /* RENAME_NOREPLACE */));
+    return result(renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE));
 }
 
 int mlog_link_unnamed(int descriptor, const char *path) {
@@ -86,7 +86,11 @@ int mlog_link_unnamed(int descriptor, const char *path) {
 
 int mlog_ofd_lock(int descriptor, short type, off_t byte) {
     struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
-    return result(fcntl(descriptor, F_OFD_SETLK, &lock));
+    int status;
+    // An unlock that nobody repeats would keep the gate shut for as long as this process lives.
+    do status = fcntl(descriptor, F_OFD_SETLK, &lock);
+    while (status < 0 && errno == EINTR);
+    return result(status);
 }
 
 int mlog_ofd_is_locked(int descriptor, off_t byte) {

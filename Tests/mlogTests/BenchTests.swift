@@ -75,6 +75,26 @@ import Testing
         #expect(try FileManager.default.contentsOfDirectory(atPath: place.directory) == [])
     }
 
+    @Test func `logs in memory are measured, and none is left`() async throws {
+        let place = try TemporaryLog()
+        for medium in ["shm", "sysv"] {
+            for (work, modes) in [
+                ("append", ["single.populated", "single.sustained"]), ("tail", ["spin", "asleep"]),
+                ("latency", ["paced_100000_per_s"]),
+            ] {
+                let options = "--records 500 --record-bytes 64 --repetitions 1 --segment-size 64KiB --json"
+                let line = "exec $mlog bench \(work) --medium \(medium) --dir \(place.directory) \(options)"
+                let outcome = try await Mlog.shell(line)
+                #expect(outcome.status == 0 && outcome.errors == "")
+                let lines = try outcome.lines.map { try JSONDecoder().decode(Line.self, from: Data($0.utf8)) }
+                #expect(lines.map(\.mode) == modes)
+                #expect(lines.allSatisfy { $0.medium == medium && $0.time ?? 0 > 0 })
+            }
+        }
+        let left = try FileManager.default.contentsOfDirectory(atPath: "/dev/shm")
+        #expect(!left.contains { $0.contains("mlog-bench") })
+    }
+
     @Test func `a person gets a table, and a picture that is well-formed`() async throws {
         let place = try TemporaryLog()
         let picture = place.directory + "/picture.svg"
@@ -105,7 +125,9 @@ import Testing
         #expect(try FileManager.default.contentsOfDirectory(atPath: place.directory) == [])
     }
 
-    @Test(arguments: [["nothing"], ["--records", "0"], ["--level", "13"], ["--medium", "paper"]])
+    @Test(arguments: [
+        ["nothing"], ["--records", "0"], ["--level", "13"], ["--medium", "paper"], ["compact", "--medium", "shm"],
+    ])
     func `wrong usage`(_ arguments: [String]) async throws {
         let line = "exec $mlog bench " + arguments.joined(separator: " ")
         #expect(try await Mlog.shell(line).status == 2)

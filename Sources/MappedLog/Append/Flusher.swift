@@ -34,6 +34,18 @@ final class Flusher: Sendable {
         try flush(to: try visibleEnd())
     }
 
+    /// Flushes up to the end in any case: the zeros too that lie behind it since an append was taken back.
+    func flushEverything() throws(LogError) {
+        let acquired = try mutex.lock()
+        defer { mutex.unlock() }
+        if case .ownerDied = acquired {
+            try repeatFlushOfDeadOwner()
+            mutex.markConsistent()
+        }
+        try throwIfPoisoned()
+        try flush(to: max(try visibleEnd(), control.durable.load()))
+    }
+
     /// Flushes sealed segments only, up to the end of the last one.
     func flushSealed() throws(LogError) {
         let active = log.geometry.base(of: control.currentSlot().tail)

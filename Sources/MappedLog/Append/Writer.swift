@@ -206,7 +206,9 @@ final class Writer: Sendable {
         guard try lock.tryBecomeOnlyWriter() else { return }
         // Another writer may have died in an append or a flush, with nobody to notice since.
         try appender.settle()
-        try flusher.flush(upTo: try flusher.visibleEnd())
+        // The note says too that there is nothing behind the tail. An append that was taken back may have left something
+        // on the disk, where its zeros have yet to come.
+        try flusher.flushEverything()
         let slot = control.currentSlot()
         guard appender.writingFailure() == nil, control.flushing.load() == 0, slot.tail == control.durable.load()
         else { return }

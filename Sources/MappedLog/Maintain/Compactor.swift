@@ -178,7 +178,7 @@ public enum Compactor {
             size = file.byteCount
             try CompactedFile(file, base: base, of: place.identity).compare(with: source)
         }
-        try place.medium.remove(.raw(base))
+        try place.removeBesideWriters(.raw(base))
         return CompactionReport.Segment(
             base: base,
             file: place.medium.path(of: .compacted(base)).string,

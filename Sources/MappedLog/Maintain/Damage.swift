@@ -1,3 +1,5 @@
+internal import SystemPackage
+
 /// One place where a log is not what was written, as ``Maintenance/verify(at:progress:)`` found it.
 public struct Damage: Codable, Hashable, Sendable {
     /// A kind of damage.
@@ -126,5 +128,12 @@ extension Damage.Kind {
         case .io: self = .unreadable
         default: self = .header
         }
+    }
+}
+
+extension LogError {
+    /// Whether the process ran out of something: a file that couldn't be looked at for that reason isn't damaged.
+    var saysNothingOfTheDisk: Bool {
+        errno == .tooManyOpenFiles || errno == .tooManyOpenFilesInSystem || errno == .noMemory
     }
 }

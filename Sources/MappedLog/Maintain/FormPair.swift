@@ -27,7 +27,7 @@ struct FormPair {
         guard try place.medium.openCompacted(base) != nil, let raw = try place.medium.openSegment(base, writable: false)
         else { return nil }
         if try isEqual(raw) {
-            try place.medium.remove(wanted == .raw(base) ? .compacted(base) : .raw(base))
+            try place.removeBesideWriters(wanted == .raw(base) ? .compacted(base) : .raw(base))
             return nil
         }
         let damage = try damageOfRaw()

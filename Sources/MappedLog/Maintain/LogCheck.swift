@@ -213,6 +213,7 @@ struct LogCheck {
         do throws(LogError) {
             scanner = try found.scanner(base: base, of: place.identity, toleratesBadSectors: true)
         } catch {
+            if error.saysNothingOfTheDisk { throw error }
             if Damage.Kind(error.code) == .unsupported { return row(.unsupported(error)) }
             // Without its seek table nothing says where its blocks are.
             if isCompacted { return row(.gone(error, hasData: true)) }

@@ -243,6 +243,18 @@ struct LogPlace: Sendable {
     }
 }
 
+extension LogPlace {
+    /// Takes one form of a segment away where the other one stays.
+    ///
+    /// Inside the gate where writers live: a preparer must not take the name for a free one.
+    func removeBesideWriters(_ form: SegmentName) throws(LogError) {
+        guard let writers = medium.writersAlive(), writers.shared > 0 else { return try medium.remove(form) }
+        let gate = try Writer.lockGate(self, OpenOptions().recoveryTimeout)
+        defer { gate.unlockGate() }
+        try medium.remove(form)
+    }
+}
+
 extension FilePath {
     /// A program may change its working directory while the log is open.
     var absolute: FilePath { isAbsolute ? self : SystemCall.workingDirectory.pushing(self) }

@@ -100,18 +100,23 @@ struct LogSurvey: Sendable {
         }
     }
 
-    /// The largest watermark that any valid frame states.
+    /// The largest watermark that any valid frame states, or a compacted segment.
     ///
-    /// The watermark only rises, so the last segment in which a frame states one has the largest.
+    /// The watermark only rises, so of the frames those of the last segment that states one have the largest. But they
+    /// may be older than the compaction of a segment before them, the one that holds their watermark included.
     private static func knownDurable(_ log: LogPlace, _ bases: [UInt64]) throws(LogError) -> UInt64 {
+        var stated: UInt64?
         for base in bases.reversed() {
             let scanner = try log.scanner(base)
             // Only what is durable is compacted, up to the start of the segment behind it.
-            if scanner.isCompacted { return base + log.geometry.segmentSize + SegmentGeometry.dataStart }
-            guard let stated = try scanner.statedDurable() else { continue }
-            return max(stated, bases[0] + SegmentGeometry.dataStart)
+            if scanner.isCompacted {
+                return max(stated ?? 0, base + log.geometry.segmentSize + SegmentGeometry.dataStart)
+            }
+            if stated == nil { stated = try scanner.statedDurable() }
+            // What lies before says less.
+            if let stated, stated >= base { return stated }
         }
-        return bases[0] + SegmentGeometry.dataStart
+        return max(stated ?? 0, bases[0] + SegmentGeometry.dataStart)
     }
 
     /// Where to start walking: the segment that holds the watermark, or the one before where the watermark stands at

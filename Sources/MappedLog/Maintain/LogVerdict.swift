@@ -319,15 +319,6 @@ struct LogVerdict {
         for name in names {
             do throws(LogError) {
                 let tailer = try NamedTailerFile(name, in: check.place, create: false, writable: false)
-                guard tailer.file.byteCount == UInt64(MLOG_TAILER_FILE_BYTES) else {
-                    add(
-                        .namedTailer,
-                        tailer.file.path,
-                        expected: "\(MLOG_TAILER_FILE_BYTES) bytes",
-                        found: "\(tailer.file.byteCount)"
-                    )
-                    continue
-                }
                 guard let place = try tailer.place, place.position > report.endPosition else { continue }
                 // Beside writers it may have gone on since.
                 if report.isLive { continue }
@@ -338,6 +329,8 @@ struct LogVerdict {
                 note(error, error.file ?? check.place.medium.path)
             } catch  where error.code == .notFound {
                 continue
+            } catch  where error.saysNothingOfTheDisk {
+                throw error
             } catch {
                 let kind: Damage.Kind = error.code == .unsupportedFeature ? .unsupported : .namedTailer
                 add(

@@ -19,6 +19,8 @@ final class Preparer: Sendable {
     /// Populated at a time, so that a tail that has moved on is followed.
     private static let piece: UInt64 = 1 << 20
     private static let idlePause = Duration.seconds(3600)
+    /// Until the gate is free again.
+    private static let gatePause = Duration.milliseconds(5)
 
     init(
         control: ControlBlock,
@@ -40,8 +42,7 @@ final class Preparer: Sendable {
         let populated = Mutex(Populated())
         try thread.start { [self] in
             // What fails here isn't lost: the roll that needs the segment meets the same failure, and reports it.
-            populated.withLock { try? work(&$0) }
-            return Self.idlePause
+            populated.withLock { (try? work(&$0)) ?? Self.idlePause }
         }
     }
 
@@ -55,13 +56,14 @@ final class Preparer: Sendable {
         var end: UInt64 = 0
     }
 
-    private func work(_ populated: inout Populated) throws(LogError) {
-        guard appender.writingFailure() == nil else { return }
+    /// - Returns: How long to pause if no bell rings.
+    private func work(_ populated: inout Populated) throws(LogError) -> Duration {
+        guard appender.writingFailure() == nil else { return Self.idlePause }
         let geometry = segments.log.geometry
         while true {
             let tail = control.currentSlot().tail
             let base = geometry.base(of: tail)
-            let next = try segments.prepared(base + geometry.segmentSize)
+            guard let next = try prepared(behind: base) else { return Self.gatePause }
             if populated.base != base {
                 // A segment has been sealed.
                 if populated.base != .max { housekeeper.ring() }
@@ -69,14 +71,18 @@ final class Preparer: Sendable {
                 let ahead = isNext ? populated.end - min(populated.end, geometry.dataEnd) : 0
                 populated = Populated(base: base, end: ahead)
             }
-            guard populates else { return try appender.setBell(base: base, offset: .max) }
+            guard populates else {
+                try appender.setBell(base: base, offset: .max)
+                return Self.idlePause
+            }
             // Counted from the start of the active segment, into the next one.
             let offset = tail - base
             let from = max(populated.end, offset)
             let end = min(offset + Self.window, 2 * geometry.dataEnd)
             if from >= end {
                 let bell = end - min(end, Self.window / 2)
-                return try appender.setBell(base: base, offset: bell < geometry.dataEnd ? bell : .max)
+                try appender.setBell(base: base, offset: bell < geometry.dataEnd ? bell : .max)
+                return Self.idlePause
             }
             let active = try segments.segment(base)
             if from < geometry.dataEnd {
@@ -90,5 +96,19 @@ final class Preparer: Sendable {
                 populated.end = from + count
             }
         }
+    }
+
+    /// The segment behind the active one, published if it isn't there; nil: it's not the moment.
+    ///
+    /// Under the gate, and with the tail looked at again there: who was held up since its last look could publish what
+    /// has been filled, and then compacted or removed, since. Both need the gate for it.
+    private func prepared(behind base: UInt64) throws(LogError) -> Segment? {
+        let geometry = segments.log.geometry
+        if let next = try segments.existing(base + geometry.segmentSize) { return next }
+        let lock = try segments.log.medium.openLock()
+        guard try lock.tryLockGate() else { return nil }
+        defer { lock.unlockGate() }
+        guard geometry.base(of: control.currentSlot().tail) == base else { return nil }
+        return try segments.prepared(base + geometry.segmentSize)
     }
 }

@@ -63,17 +63,29 @@ struct Recovery {
         try scanner.file.zero(torn)
     }
 
-    /// Segments behind the cut, last to first: what holds data is set aside; what doesn't stays prepared.
+    /// Segments behind the cut: those before the first that holds data stay prepared; that one and all behind it go,
+    /// last to first, and what holds data is set aside.
+    ///
+    /// An empty one that stayed behind one that went would leave a hole in the row.
     private mutating func setAsideSegments(behind survey: LogSurvey) throws(LogError) {
         let last = survey.walked[survey.walked.count - 1]
-        for base in survey.bases.reversed() where base > last {
+        let data = SegmentGeometry.dataStart..<log.geometry.segmentSize
+        var going: [(base: UInt64, isBlank: Bool)] = []
+        for base in survey.bases where base > last {
             let scanner = try log.writableScanner(base)
-            let data = SegmentGeometry.dataStart..<log.geometry.segmentSize
-            if try scanner.firstNonZero(in: data) != nil {
-                report.keep(try log.medium.setAsideSegment(.raw(base)))
+            let isBlank = try scanner.firstNonZero(in: data) == nil
+            if !isBlank || !going.isEmpty {
+                going.append((base, isBlank))
             } else if try scanner.seal() != nil {
                 try scanner.file.zero(SealLine.range)
                 report.rewrittenSeals += 1
+            }
+        }
+        for (base, isBlank) in going.reversed() {
+            if isBlank {
+                try log.medium.remove(.raw(base))
+            } else {
+                report.keep(try log.medium.setAsideSegment(.raw(base)))
             }
         }
     }

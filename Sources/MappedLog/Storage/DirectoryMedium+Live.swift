@@ -83,7 +83,8 @@ extension DirectoryMedium {
         guard create else { return try openIfPresent(file, writable ? O_RDWR : O_RDONLY) }
         let opened = try OpenFile(file, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
         if opened.byteCount == 0 {
-            try opened.changeMode(permissions.rawValue)
+            // Who may read it could lock it, and keep its owner out.
+            try opened.changeMode(writersMode.rawValue)
             try opened.allocate(UInt64(MLOG_TAILER_FILE_BYTES))
             try OpenFile(tailersDirectory, O_RDONLY | O_DIRECTORY).flush()
         }

@@ -99,6 +99,8 @@ extension DirectoryMedium {
         defer { if let temporary { try? SystemCall.unlink(temporary) } }
         try file.write(header, at: 0)
         try file.flush()
+        // The name before this one may be somebody else's, who has yet to flush it: without it this one is behind a hole.
+        try flushDirectory()
         do throws(Errno) {
             if let temporary {
                 try SystemCall.link(temporary, to: segmentPath(base))

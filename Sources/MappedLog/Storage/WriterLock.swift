@@ -74,6 +74,11 @@ final class WriterLock: Sendable {
         return true
     }
 
+    /// Takes the gate if it is free.
+    func tryLockGate() throws(LogError) -> Bool {
+        try tryLock(F_WRLCK, MLOG_LOCK_GATE)
+    }
+
     func unlockGate() {
         _ = try? tryLock(F_UNLCK, MLOG_LOCK_GATE)
     }

@@ -1,11 +1,13 @@
 internal import Glibc
+internal import Synchronization
 internal import SystemPackage
 internal import _CMappedLog
 
-/// The file that keeps a named tailer's place: two slots, written in turn, so that a torn write leaves the other.
+/// The file that keeps a named tailer's place: two slots, of which the one that was flushed last is never written, so
+/// that a torn write leaves it.
 ///
 /// It is never replaced, since its open file description carries the lock that says who has the tailer open.
-struct NamedTailerFile {
+final class NamedTailerFile: Sendable {
     struct Place: Hashable, Sendable {
         var position: UInt64
         var sequence: UInt64
@@ -15,6 +17,8 @@ struct NamedTailerFile {
 
     let file: OpenFile
     private let log: LogPlace
+    /// The slot that is known to be on the disk; nil: nobody knows which.
+    private let flushedSlot = Mutex<UInt64?>(nil)
 
     /// 1 to 64 letters, digits, `.`, `_` and `-` of ASCII; a letter or digit comes first.
     static func isValidName(_ name: String) -> Bool {
@@ -43,7 +47,10 @@ struct NamedTailerFile {
                 advice: "choose another name"
             )
         }
-        guard let file = try log.medium.openNamedTailer(name, create: create, writable: writable) else {
+        // One without bytes was begun, and its maker died or found the disk full: it never was a tailer.
+        guard let file = try log.medium.openNamedTailer(name, create: create, writable: writable),
+            create || file.byteCount > 0
+        else {
             throw LogError(
                 .notFound,
                 file: log.medium.path,
@@ -54,8 +61,8 @@ struct NamedTailerFile {
         }
         self.file = file
         self.log = log
-        // A file that was just made had no bytes when it was opened.
-        guard file.byteCount == UInt64(MLOG_TAILER_FILE_BYTES) || (create && file.byteCount == 0) else {
+        // One that was just made had no bytes when it was opened; nor has one whose making a crash cut short.
+        guard file.byteCount == UInt64(MLOG_TAILER_FILE_BYTES) || file.byteCount == 0 else {
             throw LogError(
                 .damaged,
                 file: file.path,
@@ -82,6 +89,8 @@ struct NamedTailerFile {
     }
 
     /// Stores a place; durable when it returns, if asked to be.
+    ///
+    /// Only one at a time: the lock's holder.
     func store(_ place: Place, durably: Bool) throws(LogError) {
         let newest = try? newest()
         var slot = mlog_tailer_slot()
@@ -91,9 +100,19 @@ struct NamedTailerFile {
         slot.sequence = place.sequence
         slot.flags = place.isProtecting ? MLOG_TAILER_PROTECTING : 0
         slot.crc = checksum(slot)
-        // Never over the slot that counts: a torn write would take both.
-        try file.write(slot, at: (1 - (newest?.number ?? 1)) * UInt64(MLOG_TAILER_SLOT_STRIDE))
-        if durably { try file.flushData() }
+        // Never over the slot that a power cut would leave: a torn write would take the other one too.
+        var flushed = flushedSlot.withLock { $0 }
+        if flushed == nil, let newest {
+            try file.flushData()
+            flushed = newest.number
+        }
+        let target = 1 - (flushed ?? 1)
+        try file.write(slot, at: target * UInt64(MLOG_TAILER_SLOT_STRIDE))
+        if durably {
+            try file.flushData()
+            flushed = target
+        }
+        flushedSlot.withLock { [flushed] in $0 = flushed }
     }
 
     private func newest() throws(LogError) -> (number: UInt64, counter: UInt64, place: Place)? {

@@ -10,6 +10,10 @@ final class BenchGround {
     private let segmentSize: UInt64
     private let isKept: Bool
     private var count = 0
+    /// Logs in memory, which no directory takes with it.
+    private var logsInMemory: Set<FilePath> = []
+    /// More than any kind of work appends by default.
+    private static let segmentsInMemory = 16
 
     /// Makes the directory; one that is kept stays there.
     init(_ medium: BenchMedium, in parent: FilePath, segmentSize: UInt64, isKept: Bool) throws {
@@ -21,13 +25,19 @@ final class BenchGround {
     }
 
     deinit {
-        if !isKept { try? FileManager.default.removeItem(atPath: directory.string) }
+        if isKept { return }
+        for log in logsInMemory { try? Maintenance.destroy(at: LogLocation(log), isForced: true) }
+        try? FileManager.default.removeItem(atPath: directory.string)
     }
 
     /// A path where nothing is yet.
     func newPath(_ name: String) -> FilePath {
         count += 1
-        return directory.appending("\(name).\(count)")
+        switch medium {
+        case .file: return directory.appending("\(name).\(count)")
+        case .shm: return FilePath("shm:mlog-bench.\(getpid()).\(name).\(count)")
+        case .sysv: return FilePath("sysv:\(Int32.random(in: 1 ... .max))")
+        }
     }
 
     /// The logs' segment size.
@@ -35,8 +45,13 @@ final class BenchGround {
 
     /// A new log, open for appending.
     func newLog(_ name: String, durability: Durability = .never, segmentSize: UInt64? = nil) throws -> Log {
-        let options = LogOptions(segmentSize: segmentSize ?? self.segmentSize, durability: durability)
-        return try Log.create(at: newPath(name), options: options)
+        var options = LogOptions(segmentSize: segmentSize ?? self.segmentSize, durability: durability)
+        let path = newPath(name)
+        if medium != .file {
+            options.retention = Retention(segments: Self.segmentsInMemory)
+            logsInMemory.insert(path)
+        }
+        return try Log.create(at: path, options: options)
     }
 
     /// A log of that many records, closed, so that all of it is on the disk, and how many of them are in sealed segments:
@@ -54,6 +69,9 @@ final class BenchGround {
     }
 
     func remove(_ path: FilePath) throws {
-        if !isKept { try FileManager.default.removeItem(atPath: path.string) }
+        if isKept { return }
+        if medium == .file { return try FileManager.default.removeItem(atPath: path.string) }
+        try Maintenance.destroy(at: LogLocation(path))
+        logsInMemory.remove(path)
     }
 }

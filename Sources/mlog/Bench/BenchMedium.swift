@@ -4,4 +4,16 @@ import ArgumentParser
 enum BenchMedium: String, ExpressibleByArgument, CaseIterable {
     /// Files under `--dir`.
     case file
+    /// POSIX shared memory.
+    case shm
+    /// System V shared memory.
+    case sysv
+
+    /// What can be measured there: in memory nothing is flushed or compacted.
+    var works: [BenchWork] {
+        switch self {
+        case .file: BenchWork.allCases
+        case .shm, .sysv: [.append, .batch, .concurrent, .tail, .latency]
+        }
+    }
 }

@@ -15,6 +15,7 @@ struct BenchCommand: ParsableCommand {
 
             Examples:
               mlog bench append --dir /var/tmp --plot append.svg
+              mlog bench tail --medium shm
               mlog bench compact --block-size 64KiB --json
             """
     )
@@ -62,6 +63,10 @@ struct BenchCommand: ParsableCommand {
     var json = false
 
     func validate() throws {
+        if case .one(let work) = work, !medium.works.contains(work) {
+            let name = work.rawValue
+            throw ValidationError("\(name) measures what is done to files: leave out --medium \(medium.rawValue)")
+        }
         guard records ?? 1 > 0 else { throw ValidationError("--records is 1 or more") }
         guard recordBytes.allSatisfy({ (8...65536).contains($0) }) else {
             throw ValidationError("--record-bytes is 8 to 65536")
@@ -84,7 +89,7 @@ struct BenchCommand: ParsableCommand {
             blockSizes: blockSize.map(\.bytes),
             json: json
         )
-        for work in work.works {
+        for work in work.works where medium.works.contains(work) {
             try bench.run(work)
         }
         if let plot { try Plot(bench.lines).svg.write(toFile: plot, atomically: true, encoding: .utf8) }

@@ -116,6 +116,34 @@ import _CMappedLog
         }
     }
 
+    /// Frames that state the log's first position, and frames that state a position inside of what is compacted.
+    @Test(arguments: [false, true])
+    func `a log whose frames know less than its compacted segments is recovered`(syncsBetween: Bool) throws {
+        try withTemporaryDirectory { directory in
+            let path = directory.appending("log")
+            let log = try Log.create(at: path, options: .small)
+            for number in 0..<3 {
+                try log.append(payload(number, 40_000))
+                if number == 0 && syncsBetween { try log.sync() }
+            }
+            try log.sync()
+            let raw = try LogImage(of: path).withoutLive
+            _ = try Compactor.compact(at: path)
+            // Power went when the first segment had its new form, and the second not yet.
+            var image = try LogImage(of: path).withoutLive
+            let second = "0000000000010000.mlog"
+            image.files[second] = raw.files[second]
+            image.files[second + ".lz4"] = nil
+            #expect(image.files["0000000000000000.mlog"] == nil)
+            try image.withFiles { path in
+                #expect(try Log.openReadOnly(at: path).durablePosition.rawValue == 65_536 + 4096)
+                let log = try Log.open(at: path)
+                #expect(log.recovery?.durablePosition == 65_536 + 4096)
+                #expect(Sight.of(log).records.map(\.payload) == (0..<3).map { payload($0, 40_000) })
+            }
+        }
+    }
+
     @Test func `tailers go on in what they have mapped, and kept records stay`() throws {
         try withTemporaryDirectory(inMemory: true) { directory in
             let log = try make(Self.forms[2], directory)

@@ -1,6 +1,7 @@
-import MappedLog
 import SystemPackage
 import Testing
+
+@testable import MappedLog
 
 /// Ends of segments, their lines, their index, and what lies behind the cut (`spec/format.md`, chapter 13).
 @Suite struct RollRecoveryTests {
@@ -61,6 +62,34 @@ import Testing
             if let kept = report.kept.first {
                 #expect(try readFile(FilePath(kept)) == image.files[SegmentImage.name(Self.next)])
             }
+        }
+    }
+
+    @Test func `a prepared segment behind one that is set aside goes too, and leaves no hole`() throws {
+        var image = try image()
+        let third = SegmentImage.name(2 * Self.next)
+        if image.files[third] == nil {
+            // What the preparer would have made by then.
+            var prepared = SegmentImage(image, Self.next)
+            for offset in 512..<prepared.bytes.count { prepared.bytes[offset] = 0 }
+            prepared.store(2 * Self.next, at: 64)
+            prepared.signHeader()
+            image.files[third] = prepared.bytes
+        }
+        // The second frame is torn, and with it goes everything behind it.
+        let frames = SegmentImage(image).frames
+        image.edit(0) { $0.bytes[frames[1] + 40] ^= 1 }
+        try image.withFiles { path in
+            // Without a preparer, which would fill the hole.
+            var recovery = Recovery(try LogPlace(at: .file(path)))
+            try recovery.run(mistrustsCache: false) {}
+            #expect(recovery.report.cutPosition == UInt64(frames[1]))
+            #expect(try LogImage(of: path).files.keys.filter { $0.hasSuffix(".mlog") && !$0.contains("/") }.count == 1)
+            #expect(Sight.of(path).error == nil)
+            let log = try Log.open(at: path)
+            try log.append(payload(1, 50_000))
+            try log.append(payload(2, 20_000))
+            #expect(Sight.of(log).records.map(\.payload.count) == [100, 50_000, 20_000])
         }
     }
 

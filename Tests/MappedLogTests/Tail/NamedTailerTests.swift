@@ -99,6 +99,45 @@ import Testing
         }
     }
 
+    @Test func `commits that aren't durable leave the slot of the last durable one as it is`() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory.appending("log")
+            let log = try makeLog(at: path)
+            func slots() throws -> [ArraySlice<UInt8>] {
+                let bytes = try readFile(path.appending("tailers/audit"))
+                return [bytes[0..<64], bytes[512..<576]]
+            }
+            for durable in [true, false] {
+                // Of a name that is opened anew too, where nobody knows which slot was flushed.
+                var tailer = try log.tailer(named: "audit")
+                if durable { try tailer.commit() }
+                let before = try slots()
+                let flushed = before.firstIndex { $0 == before.max { $0[$0.startIndex + 8] < $1[$1.startIndex + 8] } }!
+                for step in 1...5 {
+                    _ = try tailer.tailer.nextSeen()
+                    try tailer.commit(durably: false)
+                    #expect(try slots()[flushed] == before[flushed])
+                    #expect(try log.namedTailers().map(\.sequence) == [(durable ? 0 : 5) + UInt64(step)])
+                }
+            }
+        }
+    }
+
+    @Test(arguments: [0, 1024])
+    func `a tailer whose making was cut short is as if it weren't there`(byteCount: Int) throws {
+        try withTemporaryDirectory { directory in
+            let path = directory.appending("log")
+            let log = try makeLog(at: path)
+            try log.sync()
+            try writeFile(path.appending("tailers/cut"), [UInt8](repeating: 0, count: byteCount))
+            #expect(try log.namedTailers().isEmpty)
+            #expect(try Maintenance.verify(at: path).findings.isEmpty)
+            #expect(try log.retain(Retention(segments: 1)).removed.count == 2)
+            let tailer = try log.tailer(named: "cut")
+            #expect(try log.namedTailers().map(\.sequence) == [tailer.tailer.sequence])
+        }
+    }
+
     @Test func `a torn commit leaves the one before`() throws {
         try withTemporaryDirectory { directory in
             let path = directory.appending("log")

@@ -1,0 +1,232 @@
+import MappedLog
+import SystemPackage
+
+/// A run of a log that is recorded: what it does, chosen by chance, and what it is told meanwhile.
+struct RecordedRun {
+    /// What a run is made of.
+    enum Kind: CaseIterable, Sendable {
+        /// A few small records: every disk can be built.
+        case few
+        /// Records of all sizes and batches, with syncs.
+        case many
+        /// Records that fill segments.
+        case rolling
+        /// Compaction and retention.
+        case maintained
+        /// Named tailers.
+        case tailed
+    }
+
+    private let place: FilePath
+    private let recorder: DiskRecorder
+    private var chance: Chance
+    private var promises: PromiseRecord
+    private var log: Log
+    private let durability: Durability
+    private var nextTimestamp: Int64 = 1_000_000
+
+    /// What was recorded.
+    struct Result {
+        let history: DiskHistory
+        let promises: PromiseRecord
+    }
+
+    /// Records a run over what the directory holds, or over nothing.
+    static func record(
+        _ kind: Kind,
+        in root: FilePath,
+        over base: Promise?,
+        forgetting forgotten: DiskRecorder.Forgotten?,
+        _ chance: inout Chance
+    ) throws -> Result {
+        let recorder = try DiskRecorder(root, forgetting: forgotten)
+        var run = try RecordedRun(kind, root, recorder, over: base, Chance(seed: chance.next()))
+        for _ in 0..<(kind == .few ? Int.random(in: 1...4, using: &chance) : Int.random(in: 6...14, using: &chance)) {
+            try run.step(kind)
+        }
+        try run.log.close()
+        run.acknowledgeAll()
+        return Result(history: recorder.end(), promises: run.promises)
+    }
+
+    private init(_ kind: Kind, _ root: FilePath, _ recorder: DiskRecorder, over base: Promise?, _ chance: Chance) throws
+    {
+        self.recorder = recorder
+        self.chance = chance
+        place = root.appending(ImageCheck.logName)
+        durability =
+            switch kind {
+            case .few, .rolling: self.chance.oneIn(3) ? .everyAppend : .never
+            case .many, .tailed:
+                [.never, .everyAppend, .bytes(3000), .interval(.milliseconds(1))].randomElement(using: &self.chance)!
+            case .maintained: .never
+            }
+        let opening = OpenOptions(durability: durability)
+        if let base {
+            promises = PromiseRecord(base)
+            log = try Log.open(at: place, opening: opening)
+        } else {
+            promises = PromiseRecord(Promise())
+            log = try Log.create(at: place, options: .forCrashes, opening: opening)
+            promises.created = recorder.look()
+        }
+        nextTimestamp += Int64(promises.allRecords.count) * 10
+    }
+
+    // MARK: Steps
+
+    private mutating func step(_ kind: Kind) throws {
+        switch (kind, Int.random(in: 0..<12, using: &chance)) {
+        case (_, 0...1): try append(Int.random(in: 0...200, using: &chance))
+        case (_, 2): try appendInPlace()
+        case (_, 3): try appendBatch(of: Int.random(in: 2...5, using: &chance), upTo: kind == .few ? 60 : 3000)
+        case (_, 4): try sync()
+        case (.few, 5): try reopen()
+        case (.few, _): try append(Int.random(in: 0...700, using: &chance))
+        case (_, 5): try refuseInPlace()
+        case (.many, 6...10), (.tailed, 6): try append(Int.random(in: 0...5000, using: &chance))
+        case (.rolling, _): try append(Int.random(in: 10_000...57_296, using: &chance))
+        case (.maintained, 6...7):
+            for _ in 0..<3 { try append(Int.random(in: 25_000...57_296, using: &chance)) }
+            if Bool.random(using: &chance) { try sync() }
+        case (.maintained, 8): _ = try Compactor.compact(at: place, options: CompactionOptions(blockSize: 64 << 10))
+        case (.maintained, 9): _ = try Compactor.restore(at: place)
+        case (.maintained, 10): try retain()
+        case (.tailed, 7...11): try tail()
+        default: try reopen()
+        }
+        noteDurable()
+    }
+
+    private func payload(_ byteCount: Int) -> [UInt8] {
+        var chance = chance
+        let seed = chance.next()
+        // Compressible, and with zeros in it, in a way that no two records share.
+        return (0..<byteCount).map { index in
+            index % 97 < 30 ? 0 : UInt8(truncatingIfNeeded: (seed &+ UInt64(index / 8)) &* 0x9E37_79B9 >> 16)
+        }
+    }
+
+    private mutating func timestamp() -> Timestamp {
+        // Now and then the clock steps back.
+        nextTimestamp += chance.oneIn(8) ? -35 : 10
+        return Timestamp(nanosecondsSince1970: nextTimestamp)
+    }
+
+    private mutating func note(_ begun: Int, _ payloads: [[UInt8]], _ timestamp: Timestamp, _ first: Appended) {
+        var position = first.position.rawValue
+        for (index, payload) in payloads.enumerated() {
+            let record = Promise.Record(
+                sequence: first.sequence + UInt64(index),
+                position: position,
+                timestamp: timestamp.nanosecondsSince1970,
+                payload: payload,
+                group: first.sequence
+            )
+            promises.records.append((begun, record))
+            position += 24 + UInt64(payload.count + 7) / 8 * 8
+        }
+        if durability == .everyAppend { acknowledgeAll() }
+    }
+
+    private mutating func append(_ byteCount: Int) throws {
+        let (bytes, time) = (payload(byteCount), timestamp())
+        let begun = recorder.look()
+        note(begun, [bytes], time, try log.append(bytes, timestamp: time))
+        recorder.look()
+    }
+
+    private mutating func appendInPlace() throws {
+        let (bytes, time) = (payload(Int.random(in: 0...900, using: &chance)), timestamp())
+        let recorder = recorder
+        let begun = recorder.look()
+        let appended = try log.append(reserving: bytes.count + 300, timestamp: time) { output in
+            for byte in bytes.prefix(bytes.count / 2) { output.append(byte) }
+            recorder.look()
+            for byte in bytes.suffix(bytes.count - bytes.count / 2) { output.append(byte) }
+            recorder.look()
+        }
+        note(begun, [bytes], time, appended)
+        recorder.look()
+    }
+
+    private struct Refusal: Error {}
+
+    private func refuseInPlace() throws {
+        let recorder = recorder
+        let fill: (inout OutputRawSpan) throws -> Void = { output in
+            for _ in 0..<400 { output.append(0xEE) }
+            recorder.look()
+            throw Refusal()
+        }
+        // `fillFailed`
+        guard (try? log.append(reserving: 500, fill)) == nil else { throw ImageCheck.Broken(description: "no refusal") }
+        recorder.look()
+    }
+
+    private mutating func appendBatch(of count: Int, upTo limit: Int) throws {
+        let payloads = (0..<count).map { _ in
+            _ = chance.next()
+            return payload(Int.random(in: 0...limit, using: &chance))
+        }
+        let time = timestamp()
+        let begun = recorder.look()
+        note(begun, payloads, time, try log.append(batch: payloads, timestamp: time).first)
+        recorder.look()
+    }
+
+    private mutating func sync() throws {
+        try log.sync()
+        acknowledgeAll()
+    }
+
+    private mutating func reopen() throws {
+        try log.close()
+        acknowledgeAll()
+        log = try Log.open(at: place, opening: OpenOptions(durability: durability))
+    }
+
+    private mutating func retain() throws {
+        let begun = recorder.look()
+        let report = try log.retain(Retention(segments: Int.random(in: 1...3, using: &chance)))
+        promises.retentions.append((begun, recorder.look(), report.firstSequence))
+    }
+
+    private mutating func tail() throws {
+        let name = ["a", "b"].randomElement(using: &chance)!
+        let begun = recorder.look()
+        var tailer = try log.tailer(named: name)
+        // The first open of a name commits by itself.
+        if !promises.commits.contains(where: { $0.name == name }), promises.base.tailers[name] == nil {
+            let sequence = tailer.tailer.sequence
+            promises.commits.append(.init(name: name, sequence: sequence, begun: begun, durable: recorder.look()))
+        }
+        for _ in 0..<Int.random(in: 1...3, using: &chance) {
+            for _ in 0..<Int.random(in: 0...3, using: &chance) { _ = try tailer.next() }
+            let (isDurable, begun) = (Bool.random(using: &chance), recorder.look())
+            try tailer.commit(durably: isDurable)
+            let ended = recorder.look()
+            let sequence = tailer.tailer.sequence
+            promises.commits.append(
+                .init(name: name, sequence: sequence, begun: begun, durable: isDurable ? ended : nil)
+            )
+        }
+    }
+
+    // MARK: What is acknowledged
+
+    /// A call that makes everything durable has returned.
+    private mutating func acknowledgeAll() {
+        let all = promises.allRecords
+        guard let last = all.last else { return }
+        promises.acknowledgements.append((recorder.look(), last.sequence + 1))
+    }
+
+    /// What the log calls durable is a promise too.
+    private mutating func noteDurable() {
+        guard let durable = try? log.durablePosition.rawValue else { return }
+        let time = recorder.look()
+        guard let first = promises.allRecords.first(where: { $0.position >= durable }) else { return acknowledgeAll() }
+        promises.acknowledgements.append((time, first.sequence))
+    }
+}
