@@ -72,7 +72,10 @@ import Testing
             for base in [UInt64(0), 65_536, before[0] - 65_536] {
                 #expect(code { try place.prepareSegment(base) } == .missingSegment)
             }
-            #expect(try bases(of: path) == before)
+            let after = try bases(of: path)
+            // The log's own preparer may have been at work meanwhile.
+            #expect(after[0] >= before[0])
+            #expect(zip(after, after.dropFirst()).allSatisfy { $1 == $0 + 65_536 })
             for number in 200..<300 { try log.append(payload(number, 4000)) }
             #expect(Sight.of(log).error == nil)
         }
