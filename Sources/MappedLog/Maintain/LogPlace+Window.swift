@@ -9,7 +9,7 @@ extension LogPlace {
     ///
     /// Of a log in memory the oldest go first, so that there are never more than the bound and the prepared one.
     ///
-    /// - Throws: `diskFull` where there is no space, or a protecting named tailer has yet to read what would go.
+    /// - Throws: `missingSegment` where it was there and is dropped by now; `diskFull` where there is no space, or a protecting named tailer has yet to read what would go.
     func prepareSegment(_ base: UInt64) throws(LogError) {
         let header = SegmentHeader(logID: id, geometry: geometry, base: base, salt: .random(in: .min ... .max))
             .encoded()
@@ -23,6 +23,8 @@ extension LogPlace {
         // Asked again behind the lock: the other one may have needed the very space that is asked for here.
         let names = try medium.listSegments()
         if names.contains(.raw(base)) { return }
+        // Who was held up since it looked at the tail asks for a segment that has been filled and dropped since.
+        if let last = names.last?.base, last > base { throw missing(base, durable: nil) }
         for name in names where name.base < base && (base - name.base) / geometry.segmentSize > UInt64(bound) {
             if let tailer = try protector(of: name.base + geometry.segmentSize) {
                 throw protected(by: tailer, bound)

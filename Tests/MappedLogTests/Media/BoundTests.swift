@@ -62,6 +62,26 @@ import Testing
     }
 
     @Test(arguments: LogMedium.inMemory)
+    func `a preparer that was held up makes no segment that was dropped since`(on medium: LogMedium) throws {
+        try withTemporaryLogs(on: medium) { logs in
+            let path = logs.appending("log")
+            let log = try Log.create(at: path, options: options(segments: 2))
+            for number in 0..<200 { try log.append(payload(number, 4000)) }
+            let before = try bases(of: path)
+            let place = try LogPlace(at: log.location)
+            for base in [UInt64(0), 65_536, before[0] - 65_536] {
+                #expect(code { try place.prepareSegment(base) } == .missingSegment)
+            }
+            let after = try bases(of: path)
+            // The log's own preparer may have been at work meanwhile.
+            #expect(after[0] >= before[0])
+            #expect(zip(after, after.dropFirst()).allSatisfy { $1 == $0 + 65_536 })
+            for number in 200..<300 { try log.append(payload(number, 4000)) }
+            #expect(Sight.of(log).error == nil)
+        }
+    }
+
+    @Test(arguments: LogMedium.inMemory)
     func `dropped segments are used again`(on medium: LogMedium) throws {
         try withTemporaryLogs(on: medium) { logs in
             let path = logs.appending("log")
