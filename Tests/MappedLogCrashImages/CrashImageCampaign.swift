@@ -27,6 +27,8 @@ public struct CrashImageCampaign {
         public var runsOverRecovered = 0
         /// Disks that were built, recovered and checked.
         public var images = 0
+        /// Those of them that belong to a moment in the midst of something, or just behind it, by what that was.
+        public var imagesOf: [Activity: Int] = [:]
         /// Moments of which all disks were built, with sectors whole.
         public var exhaustedMoments = 0
         /// How many disks these were.
@@ -145,6 +147,7 @@ public struct CrashImageCampaign {
         for moment in moments(of: run, depth) {
             if isDone { return }
             let states = DiskStates(run.history, at: moment)
+            let activity = run.activity(at: moment)
             var promise = run.promises.promise(at: moment)
             if mistake == .oneRecordMore, promise.acknowledged < promise.records.last.map({ $0.sequence + 1 }) ?? 0 {
                 promise.acknowledged += 1
@@ -152,7 +155,8 @@ public struct CrashImageCampaign {
             for choice in choices(states, depth) {
                 if isDone { return }
                 let image = choice.image(of: states)
-                if let next = recover(image, promise, "\(kind), depth \(depth), moment \(moment)") {
+                counts.imagesOf[activity, default: 0] += 1
+                if let next = recover(image, promise, "\(kind), \(activity), depth \(depth), moment \(moment)") {
                     if depth < 2, chance.oneIn(12) { recoverable.append((image, next)) }
                 }
             }
@@ -174,9 +178,19 @@ public struct CrashImageCampaign {
         let acknowledged =
             run.promises.acknowledgements.map(\.time) + run.promises.commits.compactMap(\.durable)
             + run.history.operations.map(\.time)
-        let chosen = (0..<(depth == 0 ? 12 : 8)).map { _ in
-            acknowledged.isEmpty || Bool.random(using: &chance)
-                ? Int.random(in: 0...end, using: &chance) : acknowledged.randomElement(using: &chance)!
+        let kinds = Set(run.activities.map(\.activity)).sorted { $0.rawValue < $1.rawValue }
+        let chosen = (0..<(depth == 0 ? 12 : 8)).map { number in
+            switch number % 4 {
+            case 0: return Int.random(in: 0...end, using: &chance)
+            case 1 where !acknowledged.isEmpty: return acknowledged.randomElement(using: &chance)!
+            default:
+                // Most of the time passes in few of them.
+                let kind = kinds.randomElement(using: &chance)!
+                let index = run.activities.indices.filter { run.activities[$0].activity == kind }
+                    .randomElement(using: &chance)!
+                let next = index + 1 < run.activities.count ? run.activities[index + 1].begun : end
+                return Int.random(in: min(run.activities[index].begun + 1, next)...next, using: &chance)
+            }
         }
         return Set(chosen).sorted()
     }

@@ -18,10 +18,12 @@ internal import _CMappedLog
     private let housekeeper: BackgroundThread
     /// What this process knows of the active segment; only under the append lock.
     nonisolated(unsafe) let active: UnsafeMutablePointer<ActiveSegment>
-    /// 1: no more appends.
+    /// 1 in the first of them: no more appends; in the second: the housekeeper sleeps until the next append rings.
     ///
-    /// 2 in `wantsBell`: the housekeeper sleeps until the next append rings.
-    private nonisolated(unsafe) let flags: UnsafeMutablePointer<Flags>
+    /// Appends load them without a fence: who stores fences all threads.
+    private nonisolated(unsafe) let flags: UnsafeMutablePointer<(UInt32, UInt32)>
+    private let isClosed: SharedWord<UInt32>
+    private let wantsBell: SharedWord<UInt32>
 
     @safe struct ActiveSegment {
         var segment: Segment?
@@ -32,11 +34,6 @@ internal import _CMappedLog
         var seed: UInt32 = 0
         /// The offset in the segment behind which the preparer is to populate more.
         var bellOffset: UInt64 = 0
-    }
-
-    struct Flags {
-        var isClosed: UInt32 = 0
-        var wantsBell: UInt32 = 0
     }
 
     /// One turn under the lock: the generation, the slot it selects, and what the next is to be.
@@ -67,7 +64,9 @@ internal import _CMappedLog
         unsafe active = .allocate(capacity: 1)
         unsafe active.initialize(to: ActiveSegment())
         unsafe flags = .allocate(capacity: 1)
-        unsafe flags.initialize(to: Flags())
+        unsafe flags.initialize(to: (0, 0))
+        unsafe isClosed = SharedWord(UnsafeMutableRawPointer(flags))
+        unsafe wantsBell = SharedWord(UnsafeMutableRawPointer(flags) + MemoryLayout<UInt32>.stride)
     }
 
     deinit {
@@ -181,7 +180,7 @@ internal import _CMappedLog
         if unsafe mlog_thread_log(thread) != nil { throw .reentrant }
         try forkGuard.check()
         unsafe mlog_thread_enter(thread, Unmanaged.passUnretained(self).toOpaque())
-        if unsafe flags.pointee.isClosed != 0 {
+        if isClosed.relaxedLoad() != 0 {
             unsafe mlog_thread_leave(thread)
             throw .closed
         }
@@ -270,12 +269,12 @@ internal import _CMappedLog
         mutex.unlock()
         waiters.wake(.committed)
         if isDue { preparer.ring() }
-        if unsafe flags.pointee.wantsBell != 0 { ringHousekeeper() }
+        if wantsBell.relaxedLoad() != 0 { ringHousekeeper() }
     }
 
     @inline(never)
     private func ringHousekeeper() {
-        unsafe flags.pointee.wantsBell = 0
+        wantsBell.relaxedStore(0)
         housekeeper.ring()
     }
 
@@ -285,7 +284,7 @@ internal import _CMappedLog
     ///
     /// Returns once every thread's next append sees it.
     func askForBell() {
-        unsafe flags.pointee.wantsBell = 1
+        wantsBell.relaxedStore(1)
         mlog_fence_all_threads()
     }
 
@@ -309,7 +308,7 @@ internal import _CMappedLog
 
     /// No append begins any more, and none is under way when this returns.
     func closeAndDrain() {
-        unsafe flags.pointee.isClosed = 1
+        isClosed.relaxedStore(1)
         mlog_fence_all_threads()
         unsafe mlog_threads_drain(Unmanaged.passUnretained(self).toOpaque())
     }

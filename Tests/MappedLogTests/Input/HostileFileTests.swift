@@ -202,7 +202,8 @@ import _CMappedLog
             let slots = MemoryLayout<mlog_control>.offset(of: \.slot)!
             for slot in 0..<2 {
                 for byte in 0..<8 {
-                    try edit(control, at: slots + 32 * slot + byte) { _ in UInt8(truncatingIfNeeded: tail >> (8 * byte)) }
+                    try edit(control, at: slots + 32 * slot + byte) { _ in UInt8(truncatingIfNeeded: tail >> (8 * byte))
+                    }
                 }
             }
             let reader = try Log.openReadOnly(at: path)
