@@ -1,7 +1,7 @@
 /// What a recorded run is at when the power is cut, or has just done.
 public enum Activity: String, CaseIterable, Sendable {
     case creation
-    /// The open behind another power cut.
+    /// The open behind another power cut, or behind the death of a process.
     case recovery
     case append
     case batch

@@ -1,3 +1,4 @@
+import Glibc
 import MappedLog
 import SystemPackage
 
@@ -22,6 +23,8 @@ struct RecordedRun {
     private var chance: Chance
     private var promises: PromiseRecord
     private var log: Log
+    /// Of processes that died; they are let go when the record has ended.
+    private var dead: [Log] = []
     private let durability: Durability
     private var nextTimestamp: Int64 = 1_000_000
     private var activities: [(begun: Int, activity: Activity)] = []
@@ -213,9 +216,27 @@ struct RecordedRun {
     }
 
     private mutating func reopen() throws {
+        if durability == .never, Bool.random(using: &chance) { return try die() }
         begin(.close)
         try log.close()
         acknowledgeAll()
+        log = try Log.open(at: place, opening: OpenOptions(durability: durability))
+    }
+
+    /// The process dies, as far as the log can tell: its lock goes, nothing is flushed, and the next one recovers what is
+    /// in the cache alone.
+    private mutating func die() throws {
+        // What its threads were about to do they would do behind its death.
+        usleep(5000)
+        begin(.recovery)
+        let lock = place.appending("live/lock").string
+        for (name, _) in try contents(below: "/proc/self/fd") where linkTarget("/proc/self/fd/" + name) == lock {
+            // The same file, opened anew: without the locks.
+            let fresh = try openFile(lock, O_RDWR)
+            guard dup3(fresh.rawValue, CInt(name)!, O_CLOEXEC) >= 0 else { throw Errno(rawValue: errno) }
+            try fresh.close()
+        }
+        dead.append(log)
         log = try Log.open(at: place, opening: OpenOptions(durability: durability))
     }
 
