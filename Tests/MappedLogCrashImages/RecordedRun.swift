@@ -55,9 +55,12 @@ struct RecordedRun {
             try run.step(kind)
         }
         run.begin(.close)
+        recorder.observe(watermark: nil)
         try run.log.close()
         run.acknowledgeAll()
-        return Result(history: recorder.end(), promises: run.promises, activities: run.activities)
+        let history = recorder.end()
+        run.promises.note(recorder.watermarks)
+        return Result(history: history, promises: run.promises, activities: run.activities)
     }
 
     private init(_ kind: Kind, _ root: FilePath, _ recorder: DiskRecorder, over base: Promise?, _ chance: Chance) throws
@@ -83,6 +86,12 @@ struct RecordedRun {
             promises.created = recorder.look()
         }
         nextTimestamp += Int64(promises.allRecords.count) * 10
+        watch()
+    }
+
+    /// What the log calls durable is a promise, from the moment on when it does.
+    private func watch() {
+        recorder.observe { [log] in try? log.durablePosition.rawValue }
     }
 
     // MARK: Steps
@@ -123,7 +132,7 @@ struct RecordedRun {
         case (.tailed, 7...11): try tail()
         default: try reopen()
         }
-        noteDurable()
+        recorder.look()
     }
 
     private func payload(_ byteCount: Int) -> [UInt8] {
@@ -218,9 +227,11 @@ struct RecordedRun {
     private mutating func reopen() throws {
         if durability == .never, Bool.random(using: &chance) { return try die() }
         begin(.close)
+        recorder.observe(watermark: nil)
         try log.close()
         acknowledgeAll()
         log = try Log.open(at: place, opening: OpenOptions(durability: durability))
+        watch()
     }
 
     /// The process dies, as far as the log can tell: its lock goes, nothing is flushed, and the next one recovers what is
@@ -233,11 +244,13 @@ struct RecordedRun {
         for (name, _) in try contents(below: "/proc/self/fd") where linkTarget("/proc/self/fd/" + name) == lock {
             // The same file, opened anew: without the locks.
             let fresh = try openFile(lock, O_RDWR)
-            guard dup3(fresh.rawValue, CInt(name)!, O_CLOEXEC) >= 0 else { throw Errno(rawValue: errno) }
+            guard dup2(fresh.rawValue, CInt(name)!) >= 0 else { throw Errno(rawValue: errno) }
             try fresh.close()
         }
+        recorder.observe(watermark: nil)
         dead.append(log)
         log = try Log.open(at: place, opening: OpenOptions(durability: durability))
+        watch()
     }
 
     private mutating func retain() throws {
@@ -274,13 +287,5 @@ struct RecordedRun {
         let all = promises.allRecords
         guard let last = all.last else { return }
         promises.acknowledgements.append((recorder.look(), last.sequence + 1))
-    }
-
-    /// What the log calls durable is a promise too.
-    private mutating func noteDurable() {
-        guard let durable = try? log.durablePosition.rawValue else { return }
-        let time = recorder.look()
-        guard let first = promises.allRecords.first(where: { $0.position >= durable }) else { return acknowledgeAll() }
-        promises.acknowledgements.append((time, first.sequence))
     }
 }
