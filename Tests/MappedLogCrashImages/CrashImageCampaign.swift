@@ -37,6 +37,11 @@ public struct CrashImageCampaign {
         public var recoveredTwice = 0
         /// Disks of a log that was being created, and didn't have to be there.
         public var withoutLog = 0
+
+        /// Whether fewer images than its share belong to it.
+        func isRare(_ activity: Activity) -> Bool {
+            imagesOf[activity, default: 0] < images / Activity.allCases.count
+        }
     }
 
     /// A promise that was broken.
@@ -152,7 +157,7 @@ public struct CrashImageCampaign {
             if mistake == .oneRecordMore, promise.acknowledged < promise.records.last.map({ $0.sequence + 1 }) ?? 0 {
                 promise.acknowledged += 1
             }
-            for choice in choices(states, depth) {
+            for choice in choices(states, depth, isRare: counts.isRare(activity)) {
                 if isDone { return }
                 let image = choice.image(of: states)
                 counts.imagesOf[activity, default: 0] += 1
@@ -173,7 +178,7 @@ public struct CrashImageCampaign {
     }
 
     private mutating func moments(of run: RecordedRun.Result, _ depth: Int) -> [Int] {
-        let end = run.history.time
+        let (end, counts) = (run.history.time, counts)
         // Where something was acknowledged is the moment to lose it; where names change there is more to be lost.
         let acknowledged =
             run.promises.acknowledgements.map(\.time) + run.promises.commits.compactMap(\.durable)
@@ -184,8 +189,9 @@ public struct CrashImageCampaign {
             case 0: return Int.random(in: 0...end, using: &chance)
             case 1 where !acknowledged.isEmpty: return acknowledged.randomElement(using: &chance)!
             default:
-                // Most of the time passes in few of them.
-                let kind = kinds.randomElement(using: &chance)!
+                // Most of the time passes in few of them: what was looked at least often has its turn.
+                let rare = kinds.min { counts.imagesOf[$0, default: 0] < counts.imagesOf[$1, default: 0] }!
+                let kind = number % 4 == 2 ? rare : kinds.randomElement(using: &chance)!
                 let index = run.activities.indices.filter { run.activities[$0].activity == kind }
                     .randomElement(using: &chance)!
                 let next = index + 1 < run.activities.count ? run.activities[index + 1].begun : end
@@ -195,7 +201,7 @@ public struct CrashImageCampaign {
         return Set(chosen).sorted()
     }
 
-    private mutating func choices(_ states: DiskStates, _ depth: Int) -> [DiskChoice] {
+    private mutating func choices(_ states: DiskStates, _ depth: Int, isRare: Bool) -> [DiskChoice] {
         // Deeper down there are many more runs.
         if states.count(upTo: depth == 0 ? exhaustion : exhaustion / 8) != nil {
             let all = states.allChoices
@@ -203,7 +209,9 @@ public struct CrashImageCampaign {
             counts.imagesOfExhaustedMoments += all.count
             return all
         }
-        return DiskStates.Manner.allCases.map { states.choice($0, &chance) }
+        return (0..<(isRare ? 6 : 1)).flatMap { _ in
+            DiskStates.Manner.allCases.map { states.choice($0, &chance) }
+        }
     }
 
     /// - Returns: What the recovered log promises from then on; nil: it has none.

@@ -119,10 +119,10 @@ struct RecordedRun {
         case (_, 5): try refuseInPlace()
         case (.many, 6...10), (.tailed, 6): try append(Int.random(in: 0...5000, using: &chance))
         case (.rolling, _): try append(Int.random(in: 10_000...57_296, using: &chance))
-        case (.maintained, 6...7):
-            for _ in 0..<3 { try append(Int.random(in: 25_000...57_296, using: &chance)) }
+        case (.maintained, 6):
+            for _ in 0..<4 { try append(Int.random(in: 25_000...57_296, using: &chance)) }
             if Bool.random(using: &chance) { try sync() }
-        case (.maintained, 8):
+        case (.maintained, 7...8):
             begin(.compaction)
             _ = try Compactor.compact(at: place, options: CompactionOptions(blockSize: 64 << 10))
         case (.maintained, 9):
