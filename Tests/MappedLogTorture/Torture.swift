@@ -9,7 +9,7 @@ struct Torture: ParsableCommand {
         abstract: "Tries to refute what MappedLog promises.",
         discussion:
             "Each campaign prints its seed, what it did, and how to replay what it found. Exit status 1: it found something.",
-        subcommands: [CrashImages.self, Kill.self, Faults.self, NeighboursCampaign.self]
+        subcommands: [CrashImages.self, Kill.self, Media.self, Faults.self, NeighboursCampaign.self]
     )
 }
 
