@@ -12,7 +12,7 @@ struct Torture: ParsableCommand {
             Each campaign prints its seed, what it did, and how to replay what it found. Exit status 1: it found something. \
             One more, `fuzz`, is a program of its own: tools/torture starts it.
             """,
-        subcommands: [CrashImages.self, Kill.self, Faults.self, NeighboursCampaign.self]
+        subcommands: [CrashImages.self, Kill.self, Media.self, Faults.self, NeighboursCampaign.self]
     )
 }
 
