@@ -6,7 +6,8 @@ import Testing
 
 extension ProcessTests {
     /// What work in steady state costs in counts, which don't wobble as times do.
-    @Suite struct Counting {
+    @Suite(.disabled(if: Sanitizer.name != nil, "a sanitizer's own calls and page faults would be counted"))
+    struct Counting {
         private static let count = 10_000
 
         @Test func `an append in steady state takes no system call, no page fault and no allocation`() throws {
@@ -53,9 +54,7 @@ extension ProcessTests {
             let words = line.split(separator: " ")
             try #require(words.count == 4 && words[0] == "faults", "the worker says: \(line)")
             result.faults = try #require(Int(words[1]))
-            // Under a sanitizer nobody counts.
-            let allocations = try #require(UInt64(words[3]))
-            result.allocations = allocations == .max ? 0 : Int(allocations)
+            result.allocations = try #require(Int(words[3]))
             #expect(try process.wait(upTo: 60) == .exited(0))
 
             let lines = try String(contentsOfFile: file, encoding: .utf8).split(separator: "\n")
