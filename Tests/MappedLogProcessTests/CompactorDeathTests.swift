@@ -6,7 +6,8 @@ import SystemPackage
 import Testing
 
 extension ProcessTests {
-    @Suite struct CompactorDeath {
+    @Suite(.disabled(if: Sanitizer.killingObstacle != nil, Comment(rawValue: Sanitizer.killingObstacle ?? "")))
+    struct CompactorDeath {
         /// The command, which lies beside the tests that are running.
         private static let command: String = {
             let tests = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""

@@ -7,7 +7,8 @@ import _CTestSupport
 
 extension ProcessTests {
     /// Writers that are killed at random, again and again.
-    @Suite struct Deaths {
+    @Suite(.disabled(if: Sanitizer.killingObstacle != nil, Comment(rawValue: Sanitizer.killingObstacle ?? "")))
+    struct Deaths {
         struct Storm: CustomTestStringConvertible, Sendable {
             let name: String
             let deaths: UInt64

@@ -14,4 +14,9 @@ public enum Sanitizer {
     public static var memoryObstacle: String? {
         name.map { "a build with \($0) maps terabytes of address space" }
     }
+
+    /// Why processes can't be killed after milliseconds here, or nil.
+    public static var killingObstacle: String? {
+        name.map { "a process with \($0) takes longer to start than it would be left to live" }
+    }
 }
