@@ -210,9 +210,11 @@ static mlog_thread_mark *_Atomic all_marks;   // never shrinks; marks of ended t
 static pthread_once_t marks_once = PTHREAD_ONCE_INIT;
 static pthread_key_t marks_key;
 
-static void give_back(void *mark) {
-    ((mlog_thread_mark *)mark)->log = NULL;
-    __atomic_store_n(&((mlog_thread_mark *)mark)->is_taken, 0, __ATOMIC_RELEASE);
+static void give_back(void *given) {
+    mlog_thread_mark *mark = given;
+    // A close may look at it meanwhile.
+    mlog_thread_leave(mark);
+    __atomic_store_n(&mark->is_taken, 0, __ATOMIC_RELEASE);
 }
 
 static void prepare_marks(void) {
