@@ -18,6 +18,8 @@ public final class Log: Sendable {
     let reader: LogReader
     /// Nil: opened read-only.
     let writer: Writer?
+    /// The writer's, for the append path.
+    let appender: BorrowedAppender?
 
     /// The size of each segment in bytes.
     public var segmentSize: UInt64 { reader.log.geometry.segmentSize }
@@ -34,6 +36,7 @@ public final class Log: Sendable {
         recovery = writer?.recovery
         self.reader = reader
         self.writer = writer
+        appender = (writer?.appender).map { BorrowedAppender($0) }
     }
 
     deinit {

@@ -31,8 +31,6 @@ public enum LogClock: Sendable, Hashable {
 
     @inline(__always)
     func read() -> Int64 {
-        var time = timespec()
-        unsafe clock_gettime(self == .coarse ? CLOCK_REALTIME_COARSE : CLOCK_REALTIME, &time)
-        return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
+        mlog_clock_read(self == .coarse ? CLOCK_REALTIME_COARSE : CLOCK_REALTIME)
     }
 }

@@ -58,6 +58,66 @@ HARDWARE static uint32_t frame_hardware(const unsigned char *frame, size_t count
     return ~state;
 }
 
+// Where the next frames will be: the lines come while this one is written. Behind the file's end it is no fault.
+#define PREFETCH_AHEAD 512
+
+HARDWARE __attribute__((noinline)) static void write_long(unsigned char *frame, const unsigned char *payload,
+                                                          size_t count, uint32_t state) {
+    memcpy(frame + MLOG_FRAME_HEADER_BYTES, payload, count);
+    state = ~extend_long(state, frame + 16, ((count + 7) & ~(size_t)7) + 8);
+    memcpy(frame + 8, &state, sizeof state);
+}
+
+// The last 1 to 7 bytes of a payload, and zeros.
+static inline uint64_t load_rest(const unsigned char *at, size_t count) {
+    uint64_t value = 0;
+    if (count & 4) {
+        uint32_t part;
+        memcpy(&part, at, 4);
+        value = part;
+        at += 4;
+    }
+    for (size_t done = count & 4; done < count; done++) value |= (uint64_t)*at++ << (8 * done);
+    return value;
+}
+
+HARDWARE static void write_hardware(void *frame_, const void *payload_, uint64_t word, uint64_t position,
+                                    int64_t timestamp, uint32_t lag, uint32_t seed) {
+    unsigned char *frame = frame_, *to = frame + MLOG_FRAME_HEADER_BYTES;
+    const unsigned char *payload = payload_;
+    size_t count = (uint32_t)word;
+    memcpy(frame + 12, &lag, sizeof lag);
+    memcpy(frame + 16, &timestamp, sizeof timestamp);
+    uint32_t state = CRC_U32(CRC_U64(CRC_U64(seed, position), word), lag);
+    if (count >= LONG_BYTES) {
+        write_long(frame, payload, count, state);
+        return;
+    }
+    __builtin_prefetch(to + PREFETCH_AHEAD, 1);
+    __builtin_prefetch(to + PREFETCH_AHEAD + 64, 1);
+    state = CRC_U64(state, (uint64_t)timestamp);
+    // Each word is loaded once: a load of what was just stored may have to wait for the store.
+    for (; count >= 32; count -= 32, payload += 32, to += 32) {
+        for (int at = 0; at < 32; at += 8) {
+            uint64_t value = load_u64(payload + at);
+            memcpy(to + at, &value, sizeof value);
+            state = CRC_U64(state, value);
+        }
+    }
+    for (; count >= 8; count -= 8, payload += 8, to += 8) {
+        uint64_t value = load_u64(payload);
+        memcpy(to, &value, sizeof value);
+        state = CRC_U64(state, value);
+    }
+    if (count > 0) {
+        uint64_t value = load_rest(payload, count);
+        memcpy(to, &value, sizeof value);
+        state = CRC_U64(state, value);
+    }
+    state = ~state;
+    memcpy(frame + 8, &state, sizeof state);
+}
+
 // A processor without the instruction: ISA-L's table version.
 static uint32_t frame_software(const unsigned char *frame, size_t count, uint64_t word, uint64_t position,
                                uint32_t seed) {
@@ -66,13 +126,26 @@ static uint32_t frame_software(const unsigned char *frame, size_t count, uint64_
     return ~extend_long(state, frame + 12, count - 12);
 }
 
+static void write_software(void *frame_, const void *payload, uint64_t word, uint64_t position, int64_t timestamp,
+                           uint32_t lag, uint32_t seed) {
+    unsigned char *frame = frame_;
+    size_t count = (uint32_t)word;
+    memcpy(frame + 12, &lag, sizeof lag);
+    memcpy(frame + 16, &timestamp, sizeof timestamp);
+    if (count > 0) memcpy(frame + MLOG_FRAME_HEADER_BYTES, payload, count);
+    uint32_t crc = frame_software(frame, (count + MLOG_FRAME_HEADER_BYTES + 7) & ~(size_t)7, word, position, seed);
+    memcpy(frame + 8, &crc, sizeof crc);
+}
+
 static uint32_t (*extend)(uint32_t, const unsigned char *, size_t) = extend_long;
 static uint32_t (*frame_crc)(const unsigned char *, size_t, uint64_t, uint64_t, uint32_t) = frame_software;
+mlog_frame_writer *mlog_frame_writer_of_this_machine = write_software;
 
 __attribute__((constructor)) static void choose(void) {
     if (HAS_HARDWARE) {
         extend = extend_hardware;
         frame_crc = frame_hardware;
+        mlog_frame_writer_of_this_machine = write_hardware;
     }
 }
 

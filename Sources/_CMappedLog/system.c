@@ -15,6 +15,12 @@ const int mlog_o_tmpfile = O_TMPFILE, mlog_seek_data = SEEK_DATA;
 
 static int result(long status) { return status < 0 ? -errno : (int)status; }
 
+int64_t mlog_clock_read(int clock) {
+    struct timespec time;
+    clock_gettime(clock, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
 int mlog_openat(int directory, const char *path, int flags, mode_t mode) {
     int status;
     // O_NONBLOCK: a FIFO in the place of a file must not hold us; the caller looks at what it got.

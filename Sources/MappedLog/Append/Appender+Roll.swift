@@ -40,6 +40,8 @@ extension Appender {
             )
         }
         turn.offset = turn.slot.tail - base
+        unsafe turn.start = active.pointee.start
+        turn.seed = unsafe active.pointee.seed
     }
 
     /// Ends the active segment and goes on in the next (`spec/protocol.md`, "Roll").
@@ -59,7 +61,7 @@ extension Appender {
         control.fillNextSlot(turn.generation, turn.slot.adding(records: 0, size: size, smallest: .max, largest: .min))
         let frame = unsafe segment.start + Int(turn.offset)
         let word = FrameWord(kind: .end, length: 0)
-        unsafe complete(frame, word, position: turn.slot.tail, timestamp: LogClock.coarse.read())
+        unsafe complete(frame, word, turn, position: turn.slot.tail, timestamp: LogClock.coarse.read())
         unsafe commit(word, at: frame)
         finishRoll(&turn, segment, line)
         try enterSegment(&turn)
@@ -137,11 +139,10 @@ extension Appender {
                 advice: "close the log in all processes, then open it again: it recovers"
             )
         }
-        let generation = control.generation.load()
-        let slot = control.slot(generation)
-        var turn = Turn(generation: generation, slot: slot, offset: 0)
         // What this process knows of the active segment may be of its own dead thread's making.
         unsafe active.pointee.base = ActiveSegment.noBase
+        var turn = currentTurn()
+        let (generation, slot) = (turn.generation, turn.slot)
         try enterSegment(&turn)
         guard let segment = unsafe active.pointee.segment else { return }
         let word = segment.word(at: turn.offset)

@@ -44,7 +44,7 @@ final class Writer: Sendable {
             recovery = nil
         }
         let durability = options.durability ?? settings.durability
-        let segments = WritableSegments(place)
+        let segments = WritableSegments(place, durability)
         let preparing = BackgroundThread()
         let housekeeping = BackgroundThread()
         appender = try Appender(
@@ -53,6 +53,7 @@ final class Writer: Sendable {
             segments: segments,
             preparer: preparing,
             housekeeper: housekeeping,
+            durability: durability,
             options: options
         )
         if let failure = appender.writingFailure() { throw failure }
@@ -144,12 +145,7 @@ final class Writer: Sendable {
     /// What the policy asks of an append that has just committed.
     @inline(__always)
     func applyDurability(upTo end: UInt64) throws(LogError) {
-        switch durability {
-        case .never, .interval: return
-        case .everyAppend: try flusher.flush(upTo: end)
-        case .bytes(let count):
-            if end &- control.durable.load() >= count { try flusher.flush(upTo: end) }
-        }
+        if appender.mustFlush(upTo: end) { try flusher.flush(upTo: end) }
     }
 
     func sync() throws(LogError) {

@@ -99,7 +99,7 @@ struct Creation {
         page.replaceSubrange(0..<SegmentHeader.byteCount, with: header.encoded())
         let line = ActivationLine(baseSequence: 0, largestTimestampBefore: .min).encoded(for: header)
         page += unsafe withUnsafeBytes(of: line) { unsafe Array($0) }
-        _ = try place.medium.publishSegment(0, header: page, byteCount: place.geometry.segmentSize)
+        _ = try place.medium.publishSegment(0, header: page, byteCount: place.geometry.segmentSize, withZeros: false)
     }
 }
 

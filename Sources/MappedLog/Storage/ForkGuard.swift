@@ -24,6 +24,7 @@ internal import _CMappedLog
         return unsafe word.pointee == 0
     }
 
+    @inline(never)
     private static var forkedError: LogError {
         LogError(.forked, advice: "open the log anew in the child, after exec")
     }

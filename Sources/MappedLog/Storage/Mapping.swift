@@ -68,6 +68,19 @@ internal import _CMappedLog
         _ = populate(from: offset, byteCount: count)
     }
 
+    /// Chooses how the page cache is to hold what is stored here; a hint.
+    ///
+    /// With huge pages it takes a third of the time to populate, and a flush writes 2 MiB for one byte; so where each
+    /// append is flushed, pages are to be as small as they can be.
+    func preferHugePages(_ huge: Bool) {
+        unsafe madvise(start, byteCount, huge ? MADV_HUGEPAGE : MADV_RANDOM)
+    }
+
+    /// Takes pages out of this process's memory; the file, and what was stored, stays as it is.
+    func letGo(from offset: Int, byteCount count: Int) {
+        unsafe madvise(start + offset, count, MADV_DONTNEED)
+    }
+
     private func populate(from offset: Int, byteCount count: Int) -> CInt {
         let populateWrite: CInt = 23  // MADV_POPULATE_WRITE, which glibc 2.36 doesn't name
         let page = Int(getpagesize())

@@ -21,6 +21,20 @@ uint32_t mlog_crc32c_extend(uint32_t state, const void *bytes, size_t count);
 // offset 12 to `frame_bytes`, a multiple of 8 and at least 24.
 uint32_t mlog_frame_crc(const void *frame, size_t frame_bytes, uint64_t word, uint64_t position, uint32_t seed);
 
+// Writes a frame but its word: lag, timestamp, CRC, and the payload, whose length is the word's. The padding must be 0.
+typedef void mlog_frame_writer(void *frame, const void *payload, uint64_t word, uint64_t position, int64_t timestamp,
+                               uint32_t lag, uint32_t seed);
+extern mlog_frame_writer *mlog_frame_writer_of_this_machine;
+static inline void mlog_frame_write(void *frame, const void *payload, uint64_t word, uint64_t position,
+                                    int64_t timestamp, uint32_t lag, uint32_t seed) {
+    mlog_frame_writer_of_this_machine(frame, payload, word, position, timestamp, lag, seed);
+}
+
+// ---- Time ----------------------------------------------------------------------------------------------------
+
+// clock_gettime(2) in nanoseconds.
+int64_t mlog_clock_read(int clock);
+
 // ---- Files ---------------------------------------------------------------------------------------------------
 
 // open(2) with a mode.
