@@ -75,6 +75,8 @@ static inline int mlog_mutex_lock(void *mutex, uint64_t timeout_ns) {
     int status = pthread_mutex_trylock((pthread_mutex_t *)mutex);
     return __builtin_expect(status == EBUSY, 0) ? mlog_mutex_lock_slow(mutex, timeout_ns) : status;
 }
+// The same, and EBUSY at once where another thread has it.
+static inline int mlog_mutex_trylock(void *mutex) { return pthread_mutex_trylock((pthread_mutex_t *)mutex); }
 static inline int mlog_mutex_unlock(void *mutex) { return pthread_mutex_unlock((pthread_mutex_t *)mutex); }
 static inline int mlog_mutex_consistent(void *mutex) { return pthread_mutex_consistent((pthread_mutex_t *)mutex); }
 
