@@ -134,9 +134,13 @@ public final class Log: Sendable {
         } else {
             waiters = nil
         }
+        var control: ControlBlock?
+        if let file = try? place.medium.openControl(writable: false) {
+            control = try? ControlBlock(file, writable: false)
+        }
         let reader = LogReader(
             place,
-            control: nil,
+            control: control,
             waiters: waiters,
             system: try .current(),
             forkGuard: try ForkGuard()

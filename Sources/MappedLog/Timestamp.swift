@@ -30,7 +30,8 @@ public enum LogClock: Sendable, Hashable {
     case precise
 
     @inline(__always)
-    func read() -> Int64 {
-        mlog_clock_read(self == .coarse ? CLOCK_REALTIME_COARSE : CLOCK_REALTIME)
-    }
+    func read() -> Int64 { mlog_clock_read(identifier) }
+
+    /// As clock_gettime(2) knows it.
+    var identifier: CInt { self == .coarse ? CLOCK_REALTIME_COARSE : CLOCK_REALTIME }
 }

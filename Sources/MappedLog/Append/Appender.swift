@@ -18,28 +18,13 @@ internal import _CMappedLog
     private let flushLimit: UInt64
     private let preparer: BackgroundThread
     private let housekeeper: BackgroundThread
-    /// What this process knows of the active segment; only under the append lock.
-    nonisolated(unsafe) let active: UnsafeMutablePointer<ActiveSegment>
-    /// 1: no more appends.
-    ///
-    /// 2 in `wantsBell`: the housekeeper sleeps until the next append rings.
-    private nonisolated(unsafe) let flags: UnsafeMutablePointer<Flags>
+    /// What this process knows of the active segment, under the append lock, and what every append looks at.
+    nonisolated(unsafe) let local: UnsafeMutablePointer<mlog_appender>
+    /// The active segment itself; only under the append lock.
+    nonisolated(unsafe) let active: UnsafeMutablePointer<Segment?>
 
-    @safe struct ActiveSegment {
-        var segment: Segment?
-        /// Far from every position, so that the offset of any tail is out of the segment.
-        var base = Self.noBase
-        static let noBase = UInt64(1) << 63
-        nonisolated(unsafe) var start = unsafe UnsafeMutableRawPointer(bitPattern: 8)!
-        var seed: UInt32 = 0
-        /// The offset in the segment behind which the preparer is to populate more.
-        var bellOffset: UInt64 = 0
-    }
-
-    struct Flags {
-        var isClosed: UInt32 = 0
-        var wantsBell: UInt32 = 0
-    }
+    /// Far from every position, so that the offset of any tail is out of the segment.
+    static let noBase = UInt64(1) << 63
 
     /// One turn under the lock: the generation, the slot it selects, and what the next is to be.
     @safe struct Turn {
@@ -77,15 +62,24 @@ internal import _CMappedLog
         self.preparer = preparer
         self.housekeeper = housekeeper
         unsafe active = .allocate(capacity: 1)
-        unsafe active.initialize(to: ActiveSegment())
-        unsafe flags = .allocate(capacity: 1)
-        unsafe flags.initialize(to: Flags())
+        unsafe active.initialize(to: nil)
+        unsafe local = .allocate(capacity: 1)
+        unsafe local.initialize(to: mlog_appender())
+        unsafe local.pointee.identity = UnsafeRawPointer(Unmanaged.passUnretained(self).toOpaque())
+        unsafe local.pointee.control = control.control
+        unsafe local.pointee.sleepers = UnsafePointer(waiters.address(.committed))
+        unsafe local.pointee.fork_guard = forkGuard.word
+        unsafe local.pointee.data_end = geometry.dataEnd
+        unsafe local.pointee.clock = clock.identifier
+        unsafe local.pointee.must_fence = waiters.sleepersFence ? 0 : 1
+        unsafe local.pointee.start = UnsafeMutablePointer(bitPattern: 8)
+        unsafe local.pointee.base = Self.noBase
     }
 
     deinit {
         unsafe active.deinitialize(count: 1)
         unsafe active.deallocate()
-        unsafe flags.deallocate()
+        unsafe local.deallocate()
     }
 
     // MARK: One record
@@ -93,7 +87,26 @@ internal import _CMappedLog
     /// Appends one record.
     ///
     /// The bytes are copied into the mapping, once.
+    @inline(__always)
     func append(_ payload: UnsafeRawBufferPointer, timestamp: Timestamp?) throws(LogError) -> Appended {
+        var slot = mlog_append_slot()
+        let rest = unsafe mlog_append_short(
+            local,
+            payload.baseAddress,
+            payload.count,
+            timestamp == nil ? 0 : 1,
+            timestamp?.nanosecondsSince1970 ?? 0,
+            &slot
+        )
+        if rest < 0 { return try unsafe appendAnyway(payload, timestamp: timestamp) }
+        if rest > 0 { finish(rest) }
+        let size = FrameWord.frameSize(payload: UInt64(truncatingIfNeeded: payload.count))
+        return Appended(sequence: slot.sequence, position: slot.tail, end: slot.tail &+ size)
+    }
+
+    /// Appends one record, whatever it takes.
+    @inline(never)
+    private func appendAnyway(_ payload: UnsafeRawBufferPointer, timestamp: Timestamp?) throws(LogError) -> Appended {
         let size = FrameWord.frameSize(payload: UInt64(truncatingIfNeeded: payload.count))
         guard payload.count <= geometry.largestPayload else { throw tooLarge(payload.count) }
         let thread = try unsafe enter()
@@ -186,7 +199,7 @@ internal import _CMappedLog
         if unsafe mlog_thread_log(thread) != nil { throw .reentrant }
         try forkGuard.check()
         unsafe mlog_thread_enter(thread, Unmanaged.passUnretained(self).toOpaque())
-        if unsafe flags.pointee.isClosed == 0 { return unsafe thread }
+        if unsafe local.pointee.is_closed == 0 { return unsafe thread }
         unsafe mlog_thread_leave(thread)
         throw .closed
     }
@@ -218,9 +231,9 @@ internal import _CMappedLog
         return unsafe Turn(
             generation: generation,
             slot: slot,
-            offset: slot.tail &- active.pointee.base,
-            start: active.pointee.start,
-            seed: active.pointee.seed
+            offset: slot.tail &- local.pointee.base,
+            start: UnsafeMutableRawPointer(local.pointee.start),
+            seed: local.pointee.seed
         )
     }
 
@@ -286,7 +299,7 @@ internal import _CMappedLog
 
     @inline(never)
     private func addIndexEntry(_ offset: UInt64, _ slot: mlog_append_slot) {
-        unsafe active.pointee.segment?.store(
+        unsafe active.pointee?.store(
             IndexEntry(offset: offset, sequence: slot.sequence, largestTimestampBefore: slot.largest_timestamp)
         )
     }
@@ -301,19 +314,26 @@ internal import _CMappedLog
     @inline(__always)
     func finish(_ turn: Turn, behind offset: UInt64) {
         control.generation.store(turn.generation &+ 1)
-        if offset >= (unsafe active.pointee.bellOffset) { return finishAndRing() }
+        var rest: CInt = 0
+        if offset >= (unsafe local.pointee.bell_offset) {
+            unsafe local.pointee.bell_offset = .max
+            rest |= CInt(MLOG_RING_PREPARER)
+        }
         mutex.unlock()
         waiters.wake(.committed)
-        if unsafe flags.pointee.wantsBell != 0 { ringHousekeeper() }
+        if unsafe local.pointee.wants_bell != 0 { rest |= CInt(MLOG_RING_HOUSEKEEPER) }
+        if rest != 0 { finish(rest) }
     }
 
+    /// What is left to do behind an append.
     @inline(never)
-    private func finishAndRing() {
-        unsafe active.pointee.bellOffset = .max
-        mutex.unlock()
-        waiters.wake(.committed)
-        preparer.ring()
-        if unsafe flags.pointee.wantsBell != 0 { ringHousekeeper() }
+    private func finish(_ rest: CInt) {
+        if rest & CInt(MLOG_WAKE_SLEEPERS) != 0 { waiters.wake(.committed) }
+        if rest & CInt(MLOG_RING_PREPARER) != 0 { preparer.ring() }
+        if rest & CInt(MLOG_RING_HOUSEKEEPER) != 0 {
+            unsafe local.pointee.wants_bell = 0
+            housekeeper.ring()
+        }
     }
 
     /// Whether the policy asks for a flush behind an append up to `end`.
@@ -324,19 +344,13 @@ internal import _CMappedLog
         flushLimit != .max && end &- control.durable.load() >= flushLimit
     }
 
-    @inline(never)
-    private func ringHousekeeper() {
-        unsafe flags.pointee.wantsBell = 0
-        housekeeper.ring()
-    }
-
     // MARK: With the background threads
 
     /// From now on the next append rings the bell.
     ///
     /// Returns once every thread's next append sees it.
     func askForBell() {
-        unsafe flags.pointee.wantsBell = 1
+        unsafe local.pointee.wants_bell = 1
         mlog_fence_all_threads()
     }
 
@@ -349,7 +363,7 @@ internal import _CMappedLog
     /// An append behind this offset of a segment rings the bell, so that more is populated.
     func setBell(base: UInt64, offset: UInt64) throws(LogError) {
         guard case .clean = try mutex.lock() else { return try takeOverAndLetGo() }
-        if unsafe active.pointee.base == base { unsafe active.pointee.bellOffset = offset }
+        if unsafe local.pointee.base == base { unsafe local.pointee.bell_offset = offset }
         mutex.unlock()
     }
 
@@ -360,7 +374,7 @@ internal import _CMappedLog
 
     /// No append begins any more, and none is under way when this returns.
     func closeAndDrain() {
-        unsafe flags.pointee.isClosed = 1
+        unsafe local.pointee.is_closed = 1
         mlog_fence_all_threads()
         unsafe mlog_threads_drain(Unmanaged.passUnretained(self).toOpaque())
     }

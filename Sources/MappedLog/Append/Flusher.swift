@@ -1,3 +1,5 @@
+internal import Glibc
+internal import Synchronization
 internal import SystemPackage
 internal import _CMappedLog
 
@@ -12,6 +14,10 @@ final class Flusher: Sendable {
     private let timeout: Duration
     /// A flusher may die, and nobody wakes those who follow it.
     private static let longestFollowNanoseconds: UInt64 = 10_000_000
+    /// Whether somebody waited for this process's last flush.
+    private let hasFollowers = Atomic<Bool>(false)
+    /// In turns of the scheduler.
+    private static let longestGathering = 32
     private var log: LogPlace { segments.log }
 
     init(control: ControlBlock, waiters: Waiters, segments: WritableSegments, options: OpenOptions) {
@@ -55,7 +61,19 @@ final class Flusher: Sendable {
         defer { letGo() }
         try settle(acquired)
         if control.durable.load() >= target { return }
+        if hasFollowers.load(ordering: .relaxed) { gather() }
         try flush(to: try visibleEnd())
+    }
+
+    /// Lets those append whom the last flush has woken, so that they share this one instead of waiting for the next.
+    private func gather() {
+        var tail = control.currentSlot().tail
+        for _ in 0..<Self.longestGathering {
+            sched_yield()
+            let now = control.currentSlot().tail
+            if now == tail { return }
+            tail = now
+        }
     }
 
     /// Repairs what a flusher that died may have left.
@@ -70,7 +88,7 @@ final class Flusher: Sendable {
     /// Behind the lock, so that who is woken by a flush that wasn't his finds it free.
     private func letGo() {
         mutex.unlock()
-        waiters.wake(.durable)
+        hasFollowers.store(waiters.wake(.durable), ordering: .relaxed)
     }
 
     /// Flushes sealed segments only, up to the end of the last one.

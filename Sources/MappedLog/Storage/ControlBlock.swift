@@ -9,7 +9,7 @@ internal import _CMappedLog
 @safe final class ControlBlock: Sendable {
     let file: OpenFile
     private let mapping: Mapping
-    private nonisolated(unsafe) let control: UnsafeMutablePointer<mlog_control>
+    nonisolated(unsafe) let control: UnsafeMutablePointer<mlog_control>
     private let device: UInt64
     private let inode: UInt64
 
@@ -113,8 +113,11 @@ internal import _CMappedLog
     /// Whether a process of this boot has made this very file ready for this log.
     func isReady(on system: SystemIdentity, for log: LogID) -> Bool {
         let isThisBoot = unsafe system.bootID.elementsEqual(bytes(of: \.boot_id))
-        return isThisBoot && namesItself(log) && state.load() == UInt32(MLOG_STATE_READY)
+        return isThisBoot && namesItself(log) && isReady
     }
+
+    /// The last part of that: what came before stays true for as long as the file is mapped.
+    var isReady: Bool { state.load() == UInt32(MLOG_STATE_READY) }
 
     /// Refuses to share locks with processes that know threads or mutexes by other means.
     func checkCompatibility(with system: SystemIdentity) throws(LogError) {

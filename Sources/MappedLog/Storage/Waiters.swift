@@ -38,10 +38,15 @@ internal import _CMappedLog
     ///
     /// Behind the commit, or behind the watermark and the flusher lock: there the fence is the writer's, since a flush
     /// costs a thousand times as much.
+    ///
+    /// - Returns: Whether there was anybody.
     @inline(__always)
-    func wake(_ event: Event) {
+    @discardableResult
+    func wake(_ event: Event) -> Bool {
         if event == .durable || !sleepersFence { mlog_full_fence() }
-        if word(event).load() & 1 != 0 { wakeSleepers(event) }
+        let isAwaited = word(event).load() & 1 != 0
+        if isAwaited { wakeSleepers(event) }
+        return isAwaited
     }
 
     @inline(never)
@@ -56,7 +61,7 @@ internal import _CMappedLog
         }
     }
 
-    private func address(_ event: Event) -> UnsafeMutablePointer<UInt32> {
+    func address(_ event: Event) -> UnsafeMutablePointer<UInt32> {
         let offset = Int(event == .committed ? MLOG_WAITERS_COMMITTED_OFFSET : MLOG_WAITERS_DURABLE_OFFSET)
         return unsafe (mapping.start + offset).assumingMemoryBound(to: UInt32.self)
     }
