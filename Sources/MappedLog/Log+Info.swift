@@ -34,6 +34,7 @@ extension Log {
             endPosition: endPosition,
             durablePosition: (try? reader.knownDurable()) ?? start,
             writers: place.medium.writersAlive()?.shared ?? 0,
+            retentionObstacle: place.retentionObstacle,
             tailers: place.tailerInfos(nextSequence: end?.sequence ?? next),
             segments: segments
         )

@@ -39,6 +39,8 @@ struct Mlog: ParsableCommand {
             RetainCommand.self,
             SnapshotCommand.self,
             TailersCommand.self,
+            BenchCommand.self,
+            BenchWorkerCommand.self,
         ]
     )
 

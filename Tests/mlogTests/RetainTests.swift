@@ -49,6 +49,23 @@ struct RetainTests {
         #expect(try segments(log.path).count <= 3)
         #expect(try await Mlog.run("retain", "--age", "1d", log.path).text == "nothing to remove\n")
         #expect(try await Mlog.run("verify", log.path).status == 0)
+        // Who asks for what is gone is told, and gets the rest.
+        let left = try object(try await Mlog.run("info", "--json", log.path))["firstSequence"] as? Int ?? 0
+        let gone = try await Mlog.run("tail", "--from", "sequence:7", log.path)
+        #expect(gone.status == 1 && gone.errors.contains("records 7 to \(left - 1) are gone"))
+        #expect(gone.lines == Array(lines[left...]))
+    }
+
+    @Test("A segment that is damaged is named, and the status is 1")
+    func namesDamage() async throws {
+        let log = try await TemporaryLog(of: lines)
+        let name = "\(log.path)/\(try segments(log.path)[1])"
+        let file = try FileDescriptor.open(FilePath(name), .readWrite)
+        _ = try file.closeAfter { try file.writeAll(toAbsoluteOffset: 20_000, "rot".utf8) }
+        let outcome = try await Mlog.run("compact", log.path)
+        #expect(outcome.status == 1 && outcome.errors.contains("damaged"))
+        #expect(outcome.text.contains("left as it is: \(name), position"))
+        #expect(try segments(log.path).contains { $0.hasSuffix(".lz4") })
     }
 
     @Test(

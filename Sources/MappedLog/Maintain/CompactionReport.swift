@@ -16,6 +16,10 @@ public struct CompactionReport: Codable, Hashable, Sendable {
 
     /// The segments, first to last.
     public internal(set) var segments: [Segment] = []
+    /// What of the segments that were to be compacted is damaged, and was left as it is; first to last.
+    public internal(set) var damaged: [Damage] = []
+    /// Where forms are now that the log had beside others, and that held something else: paths in `lost+found`.
+    public internal(set) var kept: [String] = []
     /// How many files that killed compactors left were removed.
     public internal(set) var removedLeftovers = 0
     /// Nothing was done: it says what would be.

@@ -1,3 +1,4 @@
+internal import Synchronization
 public import SystemPackage
 
 /// Gives old segments their other form: compacted with LZ4, or raw again.
@@ -15,6 +16,8 @@ public enum Compactor {
     ///   - path: The log's directory.
     ///   - options: How, and what is left alone.
     ///   - progress: Called with how far it has come, once for each block; on the caller's thread.
+    /// A damaged segment stays raw, as it is, and the report says so; the others are compacted.
+    ///
     /// - Throws: `compacting` where somebody else is at it; `invalidOptions`; `diskFull`, with the segment left as it
     ///   is; `notFound`, `notALog`, `permissionDenied`, `io`; as ``Log/openReadOnly(at:)`` where the log can't be read.
     /// - Returns: What was done.
@@ -49,7 +52,7 @@ public enum Compactor {
         var report = CompactionReport()
         report.isDryRun = options.isDryRun
         if !options.isDryRun { report.removedLeftovers = try place.medium.removeUnfinishedCompactions() }
-        let candidates = try Candidates(place: place, options: options, durable: durable).find()
+        let candidates = try Candidates(place: place, options: options, durable: durable).find(&report)
         if options.isDryRun {
             report.segments = candidates.map { base in
                 CompactionReport.Segment(
@@ -60,10 +63,17 @@ public enum Compactor {
                 )
             }
         } else {
+            let damaged = Mutex<[Damage]>([])
             let run = FormChange(place, bases: candidates, jobs: options.jobs) { base, advance throws(LogError) in
-                try compact(base, of: place, options, advance)
+                if let damage = try FormPair(base, of: place).damageOfRaw() {
+                    damaged.withLock { $0.append(damage) }
+                    return nil
+                }
+                return try compact(base, of: place, options, advance)
             }
             report.segments = try run.run(progress)
+            report.damaged += damaged.withLock { $0 }
+            report.damaged.sort { ($0.position ?? 0) < ($1.position ?? 0) }
         }
         report.seconds = (ContinuousClock.now - start) / .seconds(1)
         return report
@@ -101,12 +111,10 @@ public enum Compactor {
         }
         var compacted: [UInt64] = []
         for base in wanted where try place.medium.openCompacted(base) != nil {
-            if try place.medium.openSegment(base, writable: false) == nil {
+            if let damage = try FormPair(base, of: place).settle(keeping: .raw(base), &report.kept) {
+                report.damaged.append(damage)
+            } else if try place.medium.openSegment(base, writable: false) == nil {
                 compacted.append(base)
-            } else if try isCompactedEqual(base, of: place) {
-                try place.medium.remove(.compacted(base))
-            } else {
-                _ = try place.medium.setAsideSegment(.compacted(base))
             }
         }
         let run = FormChange(place, bases: compacted, jobs: 1) { base, advance throws(LogError) in
@@ -119,9 +127,21 @@ public enum Compactor {
 
     /// The lock of who changes or removes the forms of segments, held until the object goes.
     static func lock(_ place: LogPlace) throws(LogError) -> WriterLock {
-        try place.medium.makeDirectories()
         while true {
-            let lock = try place.medium.openLock()
+            let lock: WriterLock
+            do throws(LogError) {
+                try place.medium.makeDirectories()
+                lock = try place.medium.openLock()
+            } catch  where error.code == .permissionDenied {
+                throw LogError(
+                    .permissionDenied,
+                    file: place.medium.path,
+                    expected: "write permission: whoever changes or copies old segments keeps others from it",
+                    found: error.errno.map { "\($0)" } ?? "none",
+                    errno: error.errno,
+                    advice: "run it as who may write to the log, and not on a read-only mount"
+                )
+            }
             guard try lock.tryBecomeCompactor() else { throw LogError.compacting(place) }
             if lock.isCurrent() { return lock }
         }
@@ -186,19 +206,6 @@ public enum Compactor {
         )
     }
 
-    /// Whether the compacted form, beside the raw one, holds the same.
-    static func isCompactedEqual(_ base: UInt64, of place: LogPlace) throws(LogError) -> Bool {
-        guard let raw = try place.medium.openSegment(base, writable: false),
-            let file = try place.medium.openCompacted(base)
-        else { return false }
-        do throws(LogError) {
-            try CompactedFile(file, base: base, of: place.identity).compare(with: raw)
-            return true
-        } catch  where error.code != .io {
-            return false
-        }
-    }
-
     // MARK: Which segments
 
     private struct Candidates {
@@ -207,7 +214,7 @@ public enum Compactor {
         let durable: UInt64?
 
         /// Sealed segments before known durable that are raw; where both forms are there, it settles which one stays.
-        func find() throws(LogError) -> [UInt64] {
+        func find(_ report: inout CompactionReport) throws(LogError) -> [UInt64] {
             let bases = try place.bases()
             try place.checkMayWrite(bases)
             let durable = if let durable { durable } else { try LogReader.knownDurable(of: place) }
@@ -215,12 +222,12 @@ public enum Compactor {
             let sealed = bases.filter { $0 + behind <= durable }
             var found: [UInt64] = []
             for base in sealed.dropLast(options.keep) where try isDue(base) {
-                if !options.isDryRun, try place.medium.openCompacted(base) != nil {
-                    if try isCompactedEqual(base, of: place) {
-                        try place.medium.remove(.raw(base))
+                if !options.isDryRun {
+                    if let damage = try FormPair(base, of: place).settle(keeping: .compacted(base), &report.kept) {
+                        report.damaged.append(damage)
                         continue
                     }
-                    _ = try place.medium.setAsideSegment(.compacted(base))
+                    if try place.medium.openSegment(base, writable: false) == nil { continue }
                 }
                 found.append(base)
             }
@@ -231,13 +238,18 @@ public enum Compactor {
             guard let file = try place.medium.openSegment(base, writable: false) else { return false }
             let header = try SegmentHeader(reading: file, base: base, of: place.identity)
             let scanner = SegmentScanner(file, header: header)
+            guard let age = options.minimumAge else { return true }
+            let largest: Int64
             // A line alone proves nothing.
-            guard let seal = try scanner.seal(), case .frame(let frame) = try scanner.frame(at: seal.endOffset),
+            if let seal = try scanner.seal(), case .frame(let frame) = try scanner.frame(at: seal.endOffset),
                 frame.kind == .end
-            else { return false }
-            guard let age = options.minimumAge, seal.recordCount > 0 else { return true }
+            {
+                largest = seal.largestTimestamp
+            } else {
+                largest = try scanner.walk(from: SegmentGeometry.dataStart, sequence: 0).largestTimestamp
+            }
             let limit = Int64(clamping: age.wholeNanoseconds)
-            let (due, overflow) = seal.largestTimestamp.addingReportingOverflow(limit)
+            let (due, overflow) = largest.addingReportingOverflow(limit)
             return !overflow && due <= LogClock.precise.read()
         }
     }

@@ -3,7 +3,7 @@ internal import Synchronization
 
 /// Gives segments another form, some at a time, each by a thread of its own.
 final class FormChange: Sendable {
-    /// Changes one segment, and calls `advance` with how many bytes of it are done; nil: it was gone.
+    /// Changes one segment, and calls `advance` with how many bytes of it are done; nil: it is gone, or stays.
     typealias Change =
         @Sendable (_ base: UInt64, _ advance: Advance) throws(LogError) -> CompactionReport.Segment?
     typealias Advance = (UInt64) throws(LogError) -> Void

@@ -36,6 +36,9 @@ public struct LogInfo: Codable, Hashable, Sendable {
     public internal(set) var durablePosition: UInt64
     /// How many opens for writing there are, in all processes; 0 too where that can't be found out.
     public internal(set) var writers: Int
+    /// What keeps the log's own retention from removing more: a protecting named tailer, or what can't be read; nil:
+    /// nothing does, or the log has no retention.
+    public internal(set) var retentionObstacle: String?
     /// The named tailers, by name; those whose file can't be read are left out.
     public internal(set) var tailers: [TailerInfo]
     /// The segments, first to last.

@@ -29,6 +29,7 @@ struct Repair {
         for stray in verdict.check.strays {
             report.kept.append(try log.medium.setAsideSegment(stray.name).string)
         }
+        try settleForms(&verdict)
         if !verdict.badFiles.isEmpty {
             for (range, sequence) in try SegmentReplacement(verdict).run(&report) {
                 try moveTailers(out: range, sequence: sequence)
@@ -77,6 +78,15 @@ struct Repair {
 
     private func read() throws(LogError) -> LogVerdict {
         try LogVerdict(LogCheck(log, live: nil, hint: hint) { _, _ in })
+    }
+
+    /// Where both forms of a segment are there and the one that counts is damaged, the other one counts from now on.
+    private mutating func settleForms(_ verdict: inout LogVerdict) throws(LogError) {
+        let pairs = try Dictionary(grouping: log.medium.listSegments()) { $0.base }.filter { $0.value.count > 1 }
+        for base in pairs.keys.sorted() {
+            _ = try FormPair(base, of: log).settle(keeping: .compacted(base), &report.kept)
+        }
+        if !pairs.isEmpty { verdict = try read() }
     }
 
     private func refuseUnsupported(_ verdict: LogVerdict) throws(LogError) {
@@ -248,6 +258,9 @@ struct Repair {
         guard let segment = row.check, let sequence = segment.runs.first?.sequence,
             verdict.end.map({ index <= $0.row }) ?? true
         else { return }
+        // What is whole keeps its form.
+        let isWhole = segment.gaps.isEmpty && segment.indexFaults.isEmpty && segment.behindEnd == nil
+        if isWhole, row.form == .compacted(row.base) { return }
         let scanner = try writable(row)
         if let range = segment.behindEnd {
             let position = row.base + range.lowerBound

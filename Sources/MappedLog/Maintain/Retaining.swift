@@ -31,6 +31,10 @@ struct Retaining {
         // Who opens the log looks at its first segments.
         try lock.lockGate(timeout: patience)
         defer { lock.unlockGate() }
+        return try removeWhatIsDue()
+    }
+
+    private func removeWhatIsDue() throws(LogError) -> RetentionReport {
         let bases = try place.bases()
         try place.checkMayWrite(bases)
         let rows = try rows(bases)
@@ -103,6 +107,16 @@ struct Retaining {
         return try scanner.walk(from: SegmentGeometry.dataStart, sequence: 0).largestTimestamp
     }
 
+    /// What keeps segments that are due from being removed; a look, without locks.
+    func obstacle() -> String? {
+        do throws(LogError) {
+            let report = try Retaining(place, rule, isDryRun: true).removeWhatIsDue()
+            return report.protectedBy.map { "named tailer \($0), which protects what it has yet to read" }
+        } catch {
+            return error.description
+        }
+    }
+
     /// The name of a protecting tailer that has yet to read something before a base position.
     private func protector(of base: UInt64) throws(LogError) -> String? {
         for name in try place.medium.namedTailerNames() {
@@ -140,5 +154,13 @@ extension LogReader {
 
     static func forMaintenance(_ place: LogPlace) throws(LogError) -> LogReader {
         LogReader(place, control: nil, waiters: nil, system: try .current(), forkGuard: try ForkGuard())
+    }
+}
+
+extension LogPlace {
+    /// What keeps the log's own retention from removing more; nil: nothing, or there is none.
+    var retentionObstacle: String? {
+        guard let rule = (try? medium.readSettings())?.retention else { return nil }
+        return Retaining(self, rule).obstacle()
     }
 }

@@ -61,24 +61,48 @@ struct Snapshot {
 
     /// - Returns: Whether the directory wasn't there.
     private func makePlace() throws(LogError) -> Bool {
+        try refuseOwnDirectory()
         var isNew = false
         var names: [String] = []
         do throws(Errno) { names = try SystemCall.names(in: target.path) } catch .noSuchFileOrDirectory {
             isNew = true
+        } catch .notDirectory {
+            throw taken(by: "something else")
         } catch {
             throw .system(error, "opendir(3)", file: target.path)
         }
         if let foreign = names.first {
-            throw LogError(
-                .notEmpty,
-                file: target.path,
-                expected: "nothing, or an empty directory",
-                found: foreign,
-                advice: "choose a path that is not there yet, or empty it"
-            )
+            let isUnfinished = foreign == "tailers" || SegmentName(foreign) != nil
+            throw taken(by: isUnfinished && !names.contains("options.json") ? "what an unfinished copy left" : foreign)
         }
         try target.makeCopyDirectories()
         return isNew
+    }
+
+    private func taken(by found: String) -> LogError {
+        LogError(
+            .notEmpty,
+            file: target.path,
+            expected: "nothing, or an empty directory",
+            found: found,
+            advice: "choose a path that is not there yet, or empty it"
+        )
+    }
+
+    /// A copy inside the log would be taken for a part of it by whoever copies or removes the directory.
+    private func refuseOwnDirectory() throws(LogError) {
+        guard let own = source.medium.path.canonical else { return }
+        var parent = target.path.removingLastComponent()
+        if parent.isEmpty { parent = "." }
+        while parent.canonical == nil, parent.components.count > 1 { parent.removeLastComponent() }
+        guard target.path.canonical == own || parent.canonical?.starts(with: own) ?? false else { return }
+        throw LogError(
+            .invalidOptions,
+            file: target.path,
+            expected: "a destination outside the log",
+            found: "one inside \(own)",
+            advice: "choose another path"
+        )
     }
 
     /// The segments with records, and the active one.
@@ -180,6 +204,15 @@ struct Snapshot {
                 advice: "run `mlog verify` on the log; the copy was removed"
             )
         }
+    }
+}
+
+extension FilePath {
+    /// Without links and dots (`realpath(3)`); nil where nothing is there.
+    fileprivate var canonical: FilePath? {
+        guard let resolved = unsafe realpath(string, nil) else { return nil }
+        defer { unsafe free(resolved) }
+        return unsafe FilePath(String(cString: resolved))
     }
 }
 

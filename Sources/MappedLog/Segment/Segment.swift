@@ -145,6 +145,6 @@ internal import _CMappedLog
 extension LogError {
     /// What is wrong with a block, as a reason why no frame can be read there.
     fileprivate var block: String {
-        "\(expected.map { "not \($0)" } ?? code.summary)\(found.map { ": \($0)" } ?? "")"
+        "\(found ?? code.summary)\(expected.map { " in place of \($0)" } ?? "")"
     }
 }

@@ -117,21 +117,26 @@ final class LogReader: Sendable {
     }
 
     /// Of the slot alone this would be a record short where a writer stands between its commit and its next step.
+    ///
+    /// No more than one append is ever committed beyond the slot that is current: behind it the walk ends, for it might
+    /// never catch up with a writer.
     private func visibleEnd(_ control: ControlBlock) throws(LogError) -> End {
         let slot = control.currentSlot()
         var (position, sequence) = (slot.tail, slot.sequence)
-        while let segment = try activeSegment(log.geometry.base(of: position)) {
-            frames: while true {
-                switch segment.frame(at: position - segment.base) {
-                case .frame(let frame) where frame.kind == .end:
-                    position = segment.base + log.geometry.segmentSize + SegmentGeometry.dataStart
-                    break frames
-                case .frame(let frame):
-                    position += frame.size
-                    if frame.kind == .record { sequence &+= 1 }
-                case .empty, .bad, .unsupported:
-                    return End(position: position, sequence: sequence)
-                }
+        var next = try activeSegment(log.geometry.base(of: position))
+        while let segment = next {
+            switch segment.frame(at: position - segment.base) {
+            case .frame(let frame) where frame.kind == .end:
+                let base = segment.base + log.geometry.segmentSize
+                position = base + SegmentGeometry.dataStart
+                next = try activeSegment(base)
+            case .frame(let frame):
+                position += frame.size
+                if frame.kind == .record { sequence &+= 1 }
+                let isInBatch = frame.word.flags & (FrameWord.Batch.first | FrameWord.Batch.inner) != 0
+                if !isInBatch { return End(position: position, sequence: sequence) }
+            case .empty, .bad, .unsupported:
+                return End(position: position, sequence: sequence)
             }
         }
         return End(position: position, sequence: sequence)

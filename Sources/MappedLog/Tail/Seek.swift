@@ -86,11 +86,10 @@ struct Seek {
             )
         }
         let bases = try reader.bases(upTo: end.position)
-        let first = try activation(bases[0])
-        guard sequence >= first.baseSequence else {
+        if let first = try? activation(bases[0]), sequence < first.baseSequence {
             throw .gone(sequence..<first.baseSequence, position: bases[0] + SegmentGeometry.dataStart)
         }
-        let base = try lastBase(bases) { line throws(LogError) in line.baseSequence <= sequence }
+        let base = lastBase(bases) { $0.baseSequence <= sequence }
         let segment = try self.segment(base)
         var place = try Self.lastEntry(in: segment, before: limit(segment, end)) { $0.sequence <= sequence }
         while place.sequence < sequence {
@@ -141,10 +140,8 @@ struct Seek {
         let end = try reader.end()
         let bases = try reader.bases(upTo: end.position)
         // Where removed segments had larger timestamps, even the first may have one that is too large.
-        let isTooEarly = try activation(bases[0]).largestTimestampBefore < time
-        let base =
-            isTooEarly
-            ? try lastBase(bases) { line throws(LogError) in line.largestTimestampBefore < time } : bases[0]
+        let isTooEarly = (try? activation(bases[0])).map { $0.largestTimestampBefore < time } ?? true
+        let base = isTooEarly ? lastBase(bases) { $0.largestTimestampBefore < time } : bases[0]
         var segment = try self.segment(base)
         while true {
             var place = try Self.lastEntry(in: segment, before: limit(segment, end)) {
@@ -256,17 +253,21 @@ struct Seek {
         return entry
     }
 
-    private func lastBase(
-        _ bases: [UInt64],
-        where condition: (ActivationLine) throws(LogError) -> Bool
-    ) throws(LogError) -> UInt64 {
+    /// The last segment whose activation line satisfies the condition; the first of all where none does.
+    ///
+    /// A line that can't be read is left out: damage in one segment hides no other. Who comes to it is told.
+    private func lastBase(_ bases: [UInt64], where condition: (ActivationLine) -> Bool) -> UInt64 {
+        var candidates = bases
         var low = 0
-        var high = bases.count
-        while high - low > 1 {
-            let middle = (low + high) / 2
-            if try condition(activation(bases[middle])) { low = middle } else { high = middle }
+        while candidates.count - low > 1 {
+            let middle = (low + candidates.count) / 2
+            if let line = try? activation(candidates[middle]) {
+                if condition(line) { low = middle } else { candidates.removeSubrange(middle...) }
+            } else {
+                candidates.remove(at: middle)
+            }
         }
-        return bases[low]
+        return candidates[low]
     }
 
     private func activation(_ base: UInt64) throws(LogError) -> ActivationLine {

@@ -70,9 +70,13 @@ struct CompactCommand: ParsableCommand {
             defer { bar.clear() }
             report = try Compactor.compact(at: log.path, options: options) { bar.update($0) }
         }
-        if json { return try JSONReport.print(report) }
-        var text = TextReport()
-        text.add(report, done: dryRun ? "to compact" : "compacted")
-        try text.print()
+        if json {
+            try JSONReport.print(report)
+        } else {
+            var text = TextReport()
+            text.add(report, done: dryRun ? "to compact" : "compacted")
+            try text.print()
+        }
+        try report.refuseDamage(of: log)
     }
 }

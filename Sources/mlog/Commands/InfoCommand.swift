@@ -49,6 +49,10 @@ struct InfoCommand: ParsableCommand {
             table: ["segment", "state", " bytes", " stored", " records", "first record", "last record"],
             rows: info.segments.map(row)
         )
+        if let obstacle = info.retentionObstacle {
+            report.add(line: "")
+            report.add(line: "retention removes no more: \(obstacle)", .bad)
+        }
         if !info.tailers.isEmpty {
             report.add(line: "")
             report.add(

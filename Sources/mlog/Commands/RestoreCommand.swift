@@ -33,9 +33,13 @@ struct RestoreCommand: ParsableCommand {
             let wanted = segments.isEmpty ? nil : segments.map(\.position)
             report = try Compactor.restore(at: log.path, segments: wanted) { bar.update($0) }
         }
-        if json { return try JSONReport.print(report) }
-        var text = TextReport()
-        text.add(report, done: "restored")
-        try text.print()
+        if json {
+            try JSONReport.print(report)
+        } else {
+            var text = TextReport()
+            text.add(report, done: "restored")
+            try text.print()
+        }
+        try report.refuseDamage(of: log)
     }
 }

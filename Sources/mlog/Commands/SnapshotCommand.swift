@@ -34,11 +34,16 @@ struct SnapshotCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-        let report = try Maintenance.snapshot(
-            at: log.path,
-            to: destination.path,
-            compaction: compact ? CompactionOptions() : nil
-        )
+        let report: SnapshotReport
+        do {
+            report = try Maintenance.snapshot(
+                at: log.path,
+                to: destination.path,
+                compaction: compact ? CompactionOptions() : nil
+            )
+        } catch {
+            throw destination.explain(error)
+        }
         if json { return try JSONReport.print(report) }
         var text = TextReport()
         let count = report.nextSequence - report.firstSequence

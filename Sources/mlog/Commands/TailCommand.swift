@@ -25,9 +25,6 @@ struct TailCommand: ParsableCommand {
             so after a crash some records may come again, but none is left out. With --protect, retention removes \
             nothing that NAME has yet to read, until --no-protect.
 
-            Where retention has removed records that were to come next, it says which, with status 1; with --as the \
-            next run goes on behind them.
-
             '--format length-prefixed' keeps any payload: with 'mlog append --format length-prefixed' it moves \
             records to another log or out of any.
 
@@ -124,7 +121,7 @@ struct TailCommand: ParsableCommand {
 
     private func tail(with printer: inout RecordPrinter) throws {
         let log = try Log.openReadOnly(at: log.path)
-        var tailer = try log.tailer(from: from?.start ?? .first, visibility: visibility)
+        var tailer = try openTailer(of: log, reportingTo: &printer.gaps)
         // What a tailer that sees only durable records takes for the end is the end of all.
         let end = durable ? .position(try log.durablePosition) : TailStart.end
         if from == nil { try seekToLength(&tailer, before: end, reportingTo: &printer.gaps) }
@@ -154,9 +151,27 @@ struct TailCommand: ParsableCommand {
         do throws(LogError) {
             try tailer.seek(to: .sequence(start))
         } catch  where error.code == .recordsGone {
-            guard let gone = error.goneSequences else { throw error }
-            gaps.report(error)
-            try tailer.seek(to: .sequence(gone.upperBound))
+            try tailer.seek(to: Self.start(behind: error, reportingTo: &gaps))
         }
+    }
+
+    private func openTailer(of log: Log, reportingTo gaps: inout GapReporter) throws(LogError) -> Tailer {
+        let gone: LogError
+        do throws(LogError) {
+            return try log.tailer(from: from?.start ?? .first, visibility: visibility)
+        } catch {
+            gone = error
+        }
+        guard gone.code == .recordsGone else { throw gone }
+        return try log.tailer(from: Self.start(behind: gone, reportingTo: &gaps), visibility: visibility)
+    }
+
+    private static func start(
+        behind error: LogError,
+        reportingTo gaps: inout GapReporter
+    ) throws(LogError) -> TailStart {
+        guard let gone = error.goneSequences else { throw error }
+        try gaps.pass(error)
+        return .sequence(gone.upperBound)
     }
 }

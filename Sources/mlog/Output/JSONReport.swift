@@ -12,4 +12,13 @@ enum JSONReport {
         output.write("\n")
         try output.flush()
     }
+    /// Writes the report as an object in one line, at once.
+    static func printLine(_ report: some Encodable) throws {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        var output = BufferedOutput(to: .standardOutput)
+        unsafe try encoder.encode(report).withUnsafeBytes { unsafe output.write($0) }
+        output.write("\n")
+        try output.flush()
+    }
 }

@@ -8,6 +8,11 @@ extension TextReport {
     ///   - done: What to call it.
     mutating func add(_ report: CompactionReport, done: String) {
         if report.removedLeftovers > 0 { add(line: "removed \(report.removedLeftovers) unfinished files") }
+        for path in report.kept { add(line: "set aside, it was not what the other form holds: \(path)") }
+        for damage in report.damaged {
+            let place = damage.position.map { ", position \($0)" } ?? ""
+            add(line: "left as it is: \(damage.file)\(place): \(damage.what)", .bad)
+        }
         if report.segments.isEmpty {
             add(line: "nothing \(report.isDryRun ? done : "to do")", .good)
             return
@@ -42,5 +47,15 @@ extension TextReport {
         let hundredths = UInt64((Double(before) / Double(max(after, 1)) * 100).rounded())
         let digits = String(hundredths % 100 + 100).dropFirst()
         return "\(hundredths / 100).\(digits)"
+    }
+}
+
+extension CompactionReport {
+    /// - Throws: Where a segment is damaged, and was left as it is.
+    func refuseDamage(of log: LogLocation) throws {
+        if damaged.isEmpty { return }
+        throw CommandFailure(
+            "\(log): \(damaged.count) damaged segments were left as they are; 'mlog verify \(log)' says what is wrong"
+        )
     }
 }

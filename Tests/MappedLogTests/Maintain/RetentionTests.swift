@@ -176,6 +176,27 @@ import Testing
         }
     }
 
+    @Test func `what keeps the log's own rule from removing more is told`() throws {
+        try withTemporaryDirectory(inMemory: true) { directory in
+            let path = directory.appending("log")
+            let options = LogOptions(segmentSize: 64 << 10, durability: .never, retention: Retention(segments: 2))
+            let log = try Log.create(at: path, options: options)
+            let name = path.appending("tailers").appending("foreign")
+            try writeFile(name, Array("no tailer at all".utf8))
+            for number in 0..<2_000 { _ = try log.append(payload(number, 400)) }
+            try log.sync()
+            #expect(try log.info().retentionObstacle?.contains(name.string) == true)
+            #expect(try log.info().segments.count > 5)
+            try removeFile(name)
+            _ = try log.tailer(named: "audit", protecting: true)
+            #expect(try log.info().retentionObstacle?.contains("audit") == true)
+            try log.removeNamedTailer("audit")
+            _ = try log.retain(Retention(segments: 2))
+            #expect(try log.info().retentionObstacle == nil)
+            try log.close()
+        }
+    }
+
     @Test func `wrong rules are refused`() throws {
         try withTemporaryDirectory { directory in
             let (path, _) = try makeLog(in: directory)

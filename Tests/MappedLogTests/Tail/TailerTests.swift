@@ -1,9 +1,33 @@
 import MappedLog
+import Synchronization
 import SystemPackage
 import Testing
 
 /// Reading forwards, backwards and from anywhere.
 @Suite struct TailerTests {
+    @Test func `the end is found beside a writer that never rests`() throws {
+        try withTemporaryDirectory(inMemory: true) { directory in
+            let path = directory.appending("log")
+            let log = try Log.create(at: path, options: LogOptions(segmentSize: 1 << 20, durability: .never))
+            let isDone = Atomic(false)
+            let writer = Thread.run {
+                while !isDone.load(ordering: .relaxed) { _ = try? log.append(payload(1, 24)) }
+            }
+            defer {
+                isDone.store(true, ordering: .relaxed)
+                writer.join()
+            }
+            let reader = try Log.openReadOnly(at: path)
+            for _ in 0..<500 {
+                let before = try log.append(payload(2, 24))
+                let next = try reader.nextSequence
+                #expect(next > before.sequence)
+                let tailer = try reader.tailer(from: .end)
+                #expect(tailer.sequence >= next)
+            }
+        }
+    }
+
     /// Five segments with records of many sizes, batches, and marks between.
     private func makeLog(at path: FilePath) throws -> Log {
         let log = try Log.create(at: path, options: .small)

@@ -1,0 +1,95 @@
+import FoundationEssentials
+import MappedLog
+import SystemPackage
+
+extension Bench {
+    /// Compacts a log, and lets the program `lz4` compress the same segments with the same settings, by turns.
+    mutating func compact() throws {
+        let records = records ?? 4_000_000
+        for size in recordBytes ?? [64] {
+            let raw = try ground.filledLog("raw", records: records, payloads: .text(size: size))
+            for blockSize in blockSizes {
+                for level in levels { try compact(raw, level, blockSize, recordBytes: size) }
+            }
+            try ground.remove(raw)
+        }
+    }
+
+    private mutating func compact(_ raw: FilePath, _ level: Int, _ blockSize: UInt64, recordBytes: Int) throws {
+        var times: (product: [Double], program: [Double]) = ([], [])
+        var sizes: (product: UInt64, program: UInt64) = (0, 0)
+        var bytes: UInt64 = 0
+        let wait = CPUWait()
+        for _ in 0..<repetitions {
+            try Self.checkInterruption()
+            let copy = ground.newPath("copy")
+            _ = try Maintenance.snapshot(at: raw, to: copy)
+            let sealed = try Self.sealedSegments(of: copy)
+            let options = CompactionOptions(level: level, blockSize: blockSize)
+            // The program first: it leaves what it reads.
+            let target = ground.newPath("lz4")
+            try FileManager.default.createDirectory(atPath: target.string, withIntermediateDirectories: false)
+            for name in sealed {
+                let link = target.appending(name).string
+                try FileManager.default.linkItem(atPath: copy.appending(name).string, toPath: link)
+            }
+            times.program.append(try Self.runLZ4(level, blockSize, in: target, sealed))
+            sizes.program = try sealed.reduce(0) { try $0 + Self.byteCount(target.appending($1 + ".lz4")) }
+            try FileManager.default.removeItem(atPath: target.string)
+
+            let start = ThreadClock.now()
+            let report = try Compactor.compact(at: copy, options: options)
+            times.product.append(Double(ThreadClock.now() - start))
+            guard report.segments.count == sealed.count else {
+                throw CommandFailure("\(copy): \(report.segments.count) of \(sealed.count) segments were compacted")
+            }
+            sizes.product = report.bytesAfter
+            bytes = report.bytesBefore
+            try ground.remove(copy)
+        }
+        guard bytes > 0 else { throw CommandFailure("too few records to seal a segment; give more with --records") }
+        let mode = "level_\(level).block_\(blockSize >> 10)KiB"
+        let program = (time: Spread(times.program).median, size: Double(sizes.program))
+        for (name, figures, size) in [
+            (mode, times.product, sizes.product), ("\(mode).lz4_program", times.program, sizes.program),
+        ] {
+            let spread = Spread(figures)
+            var line = BenchLine(.compact, medium, name, recordBytes: recordBytes)
+            line.add("reps", Double(repetitions))
+            line.add("bytes", Double(bytes))
+            line.add("seconds", spread.median / 1e9)
+            line.add("seconds_min", spread.smallest / 1e9)
+            line.add("seconds_max", spread.largest / 1e9)
+            line.add("mb_per_s", Double(bytes) * 1e3 / spread.median)
+            line.add("ratio", Double(bytes) / Double(size))
+            line.add("time_to_lz4_program", spread.median / program.time)
+            line.add("size_to_lz4_program", Double(size) / program.size)
+            line.add("cpu_wait", wait.share)
+            try report(line)
+        }
+    }
+
+    /// The names of the raw segments that a compaction takes.
+    private static func sealedSegments(of log: FilePath) throws -> [String] {
+        let report = try Compactor.compact(at: log, options: CompactionOptions(isDryRun: true))
+        return report.segments.compactMap { FilePath($0.file).lastComponent?.string }
+            .map { $0.hasSuffix(".lz4") ? String($0.dropLast(4)) : $0 }
+    }
+
+    /// The nanoseconds that the program takes.
+    private static func runLZ4(_ level: Int, _ blockSize: UInt64, in directory: FilePath, _ names: [String]) throws
+        -> Double
+    {
+        let blockID = (blockSize.trailingZeroBitCount - 16) / 2 + 4
+        let files = names.map { directory.appending($0).string }
+        let arguments = ["lz4", "-q", "-f", "-\(level)", "-B\(blockID)", "-BX", "--content-size", "-m"] + files
+        let start = ThreadClock.now()
+        try SpawnedProcess(arguments).end()
+        return Double(ThreadClock.now() - start)
+    }
+
+    private static func byteCount(_ path: FilePath) throws -> UInt64 {
+        let file = try FileDescriptor.open(path, .readOnly)
+        return try file.closeAfter { UInt64(try file.seek(offset: 0, from: .end)) }
+    }
+}

@@ -1,0 +1,48 @@
+import FoundationEssentials
+import Glibc
+
+/// The clock that all processes of a machine share, and what a thread waits for a CPU.
+enum ThreadClock {
+    /// Nanoseconds since the machine came up.
+    @inline(__always)
+    static func now() -> UInt64 {
+        var time = timespec()
+        _ = unsafe clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+    }
+}
+
+/// Tells which share of a time this thread stood ready without a CPU: above 0.02 it is the neighbours that are measured.
+struct CPUWait {
+    private let start = ThreadClock.now()
+    private let waited = Self.waitedSoFar()
+
+    var share: Double {
+        Double(Self.waitedSoFar() &- waited) / Double(max(1, ThreadClock.now() &- start))
+    }
+
+    private static func waitedSoFar() -> UInt64 {
+        let text = (try? String(contentsOfFile: "/proc/thread-self/schedstat", encoding: .utf8)) ?? ""
+        return text.split(separator: " ").dropFirst().first.flatMap { UInt64($0) } ?? 0
+    }
+}
+
+/// What memory this process holds, as proc(5) tells.
+enum ProcessMemory {
+    /// Memory that belongs to this process alone, in bytes.
+    static var anonymous: UInt64 { status("RssAnon:") }
+
+    /// The most that was resident since `forgetPeak`, pages of mapped files included, in bytes.
+    static var peakResident: UInt64 { status("VmHWM:") }
+
+    static func forgetPeak() {
+        try? "5".write(toFile: "/proc/self/clear_refs", atomically: false, encoding: .utf8)
+    }
+
+    private static func status(_ name: String) -> UInt64 {
+        let text = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
+        let line = text.split(separator: "\n").first { $0.hasPrefix(name) } ?? ""
+        let fields = line.split { $0 == " " || $0 == "\t" }
+        return (fields.count > 1 ? UInt64(fields[1]) ?? 0 : 0) << 10
+    }
+}

@@ -1,0 +1,80 @@
+import ArgumentParser
+import MappedLog
+import SystemPackage
+
+/// `mlog bench`: measures what the log does on this machine.
+struct BenchCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench",
+        abstract: "Measure the log on this machine.",
+        discussion: """
+            Each kind of work is repeated on new logs, in a directory of its own that goes away afterwards; medians \
+            count. Times of two machines, or of two days, say nothing beside each other: compare within one run. A line \
+            whose cpu_wait is above 0.02 measures the neighbours.
+
+            Examples:
+              mlog bench seek --dir /var/tmp
+              mlog bench compact --block-size 64KiB --json
+            """
+    )
+
+    @Argument(help: "What to measure: \(BenchWork.names) or all.")
+    var work: BenchSelection = .all
+
+    @Option(help: "Where to make the logs.", completion: .directory)
+    var dir = "."
+
+    @Option(help: ArgumentHelp("How many records; each kind of work has its own default.", valueName: "count"))
+    var records: Int?
+
+    @Option(help: ArgumentHelp("How many records to look up, in all repetitions together.", valueName: "count"))
+    var seeks = 1_000_000
+
+    @Option(help: ArgumentHelp("How large records are; may be repeated.", valueName: "bytes"))
+    var recordBytes: [Int] = []
+
+    @Option(help: ArgumentHelp("How often to repeat; the median counts.", valueName: "count"))
+    var repetitions = 5
+
+    @Option(help: "The size of segments.")
+    var segmentSize = ByteSize(bytes: 64 << 20)
+
+    @Option(help: "The block size of compacted segments; may be repeated.")
+    var blockSize: [ByteSize] = [ByteSize(bytes: 256 << 10)]
+
+    @Option(help: "The levels of compaction; may be repeated.")
+    var level: [Int] = [1, 3, 9, 12]
+
+    @Flag(help: "Leave the logs there.")
+    var keep = false
+
+    @Flag(help: "Print JSON, one object a line.")
+    var json = false
+
+    func validate() throws {
+        guard records ?? 1 > 0 else { throw ValidationError("--records is 1 or more") }
+        guard recordBytes.allSatisfy({ (8...65536).contains($0) }) else {
+            throw ValidationError("--record-bytes is 8 to 65536")
+        }
+        guard (1...1000).contains(repetitions) else { throw ValidationError("--repetitions is 1 to 1000") }
+        guard level.allSatisfy({ (1...12).contains($0) }) else { throw ValidationError("--level is 1 to 12") }
+    }
+
+    func run() throws {
+        Interruption.watch()
+        let ground = try BenchGround(in: FilePath(dir), segmentSize: segmentSize.bytes, isKept: keep)
+        var bench = Bench(
+            ground: ground,
+            records: records,
+            seeks: seeks,
+            recordBytes: recordBytes.isEmpty ? nil : recordBytes,
+            repetitions: repetitions,
+            levels: level,
+            blockSizes: blockSize.map(\.bytes),
+            json: json
+        )
+        for work in work.works {
+            try bench.run(work)
+        }
+    }
+}
