@@ -12,12 +12,13 @@ final class Preparer: Sendable {
     private let thread: BackgroundThread
     private let housekeeper: BackgroundThread
     /// A page populated for writing is dirty: where every append is flushed, the flush would write it.
-    private let populates: Bool
+    private let flushesEachAppend: Bool
 
     /// How far ahead of the tail pages are populated, in bytes.
     static let window: UInt64 = 16 << 20
-    /// Populated at a time, so that a tail that has moved on is followed.
-    private static let piece: UInt64 = 1 << 20
+    /// Populated at a time, so that a tail that has moved on is followed: one huge page, where there are such.
+    private static let piece: UInt64 = 2 << 20
+    private static let largeRecord: UInt64 = 64 << 10
     private static let idlePause = Duration.seconds(3600)
 
     init(
@@ -33,7 +34,7 @@ final class Preparer: Sendable {
         self.appender = appender
         self.thread = thread
         self.housekeeper = housekeeper
-        populates = durability != .everyAppend
+        flushesEachAppend = durability == .everyAppend
     }
 
     func start() throws(LogError) {
@@ -49,10 +50,11 @@ final class Preparer: Sendable {
         thread.end()
     }
 
-    /// How far this process has populated which segment.
+    /// How far this process has populated which segment, and from where on it is still mapped.
     private struct Populated {
-        var base = UInt64.max
+        var segment: Segment?
         var end: UInt64 = 0
+        var start: UInt64 = 0
     }
 
     private func work(_ populated: inout Populated) throws(LogError) {
@@ -61,34 +63,64 @@ final class Preparer: Sendable {
         while true {
             let tail = control.currentSlot().tail
             let base = geometry.base(of: tail)
-            let next = try segments.prepared(base + geometry.segmentSize)
-            if populated.base != base {
-                // A segment has been sealed.
-                if populated.base != .max { housekeeper.ring() }
-                let isNext = base >= geometry.segmentSize && populated.base == base - geometry.segmentSize
-                let ahead = isNext ? populated.end - min(populated.end, geometry.dataEnd) : 0
-                populated = Populated(base: base, end: ahead)
-            }
-            guard populates else { return try appender.setBell(base: base, offset: .max) }
+            if populated.segment?.base != base { try enter(base, &populated) }
+            guard let active = populated.segment else { return }
             // Counted from the start of the active segment, into the next one.
             let offset = tail - base
-            let from = max(populated.end, offset)
+            letGo(of: active, before: offset, &populated)
+            if flushesEachAppend {
+                let quarter = geometry.segmentSize / 4
+                if offset < quarter { return try ring(at: min(quarter, offset + Self.window / 2), active) }
+                try prepareForFlushes(behind: active, tail)
+                return try ring(at: offset + Self.window / 2, active)
+            }
+            let next = try segments.prepared(base + geometry.segmentSize)
             let end = min(offset + Self.window, 2 * geometry.dataEnd)
-            if from >= end {
-                let bell = end - min(end, Self.window / 2)
-                return try appender.setBell(base: base, offset: bell < geometry.dataEnd ? bell : .max)
-            }
-            let active = try segments.segment(base)
-            if from < geometry.dataEnd {
-                let count = min(Self.piece, min(end, geometry.dataEnd) - from)
-                active.mapping.populateForWriting(from: Int(from), byteCount: Int(count))
-                populated.end = from + count
-            } else {
-                let start = from - geometry.dataEnd
-                let count = min(Self.piece, end - from)
-                next.mapping.populateForWriting(from: Int(start), byteCount: Int(count))
-                populated.end = from + count
-            }
+            let from = max(populated.end, offset)
+            // Where both segments are populated to their ends, only the next one's first append has to ring.
+            if from >= end { return try ring(at: end < 2 * geometry.dataEnd ? end - Self.window / 2 : end, active) }
+            let isInNext = from >= geometry.dataEnd
+            let start = isInNext ? from - geometry.dataEnd : from
+            let count = min(Self.piece - start % Self.piece, (isInNext ? end : min(end, geometry.dataEnd)) - from)
+            (isInNext ? next : active).mapping.populateForWriting(from: Int(start), byteCount: Int(count))
+            populated.end = from + count
         }
+    }
+
+    /// Lets the append ring that comes to this offset of the active segment.
+    private func ring(at offset: UInt64, _ active: Segment) throws(LogError) {
+        try appender.setBell(base: active.base, offset: offset < active.geometry.dataEnd ? offset : .max)
+    }
+
+    /// Prepares the next segment for appends that are flushed one by one, once this one is well under way.
+    ///
+    /// Records so large that a flush is mostly data aren't worth writing everything twice.
+    private func prepareForFlushes(behind active: Segment, _ tail: UInt64) throws(LogError) {
+        let slot = control.currentSlot()
+        let records = slot.sequence &- (active.activation?.baseSequence ?? slot.sequence)
+        let isWorthwhile = records > (tail - active.base) / Self.largeRecord
+        _ = try segments.prepared(active.base + active.geometry.segmentSize, withZeros: isWorthwhile)
+    }
+
+    /// The log goes on in another segment.
+    private func enter(_ base: UInt64, _ populated: inout Populated) throws(LogError) {
+        let geometry = segments.log.geometry
+        let segment = try segments.segment(base)
+        var ahead: UInt64 = 0
+        if let last = populated.segment {
+            // A segment has been sealed.
+            housekeeper.ring()
+            last.mapping.letGo(from: 0, byteCount: last.mapping.byteCount)
+            if last.base + geometry.segmentSize == base { ahead = populated.end - min(populated.end, geometry.dataEnd) }
+        }
+        populated = Populated(segment: segment, end: ahead)
+    }
+
+    /// What lies well behind the tail is touched by nobody here any more: the memory is the page cache's.
+    private func letGo(of segment: Segment, before offset: UInt64, _ populated: inout Populated) {
+        let end = (offset - min(offset, Self.piece)) / Self.piece * Self.piece
+        guard end > populated.start else { return }
+        segment.mapping.letGo(from: Int(populated.start), byteCount: Int(end - populated.start))
+        populated.start = end
     }
 }
