@@ -1,9 +1,7 @@
 #include <isa-l/crc.h>
 #include <string.h>
+#include "crc32c.h"
 #include "mapped_log_system.h"
-
-// Below this many bytes one chain of crc32 instructions is faster than ISA-L's set-up (measured: they meet at 256).
-enum { LONG_BYTES = 256 };
 
 static uint32_t extend_long(uint32_t state, const unsigned char *bytes, size_t count) {
     while (count > 0) {
@@ -13,31 +11,6 @@ static uint32_t extend_long(uint32_t state, const unsigned char *bytes, size_t c
         count -= (size_t)piece;
     }
     return state;
-}
-
-#if defined(__x86_64__)
-#include <immintrin.h>
-#define HARDWARE __attribute__((target("sse4.2")))
-#define CRC_U64(state, value) ((uint32_t)_mm_crc32_u64((state), (value)))
-#define CRC_U32(state, value) _mm_crc32_u32((state), (value))
-#define CRC_U8(state, value) _mm_crc32_u8((state), (value))
-#define HAS_HARDWARE __builtin_cpu_supports("sse4.2")
-#elif defined(__aarch64__)
-#include <arm_acle.h>
-#include <sys/auxv.h>
-#define HARDWARE __attribute__((target("+crc")))
-#define CRC_U64(state, value) __crc32cd((state), (value))
-#define CRC_U32(state, value) __crc32cw((state), (value))
-#define CRC_U8(state, value) __crc32cb((state), (value))
-#define HAS_HARDWARE ((getauxval(AT_HWCAP) & (1 << 7)) != 0)
-#else
-#error "MappedLog runs on x86-64 and on arm64"
-#endif
-
-static uint64_t load_u64(const unsigned char *at) {
-    uint64_t value;
-    memcpy(&value, at, sizeof value);
-    return value;
 }
 
 HARDWARE static uint32_t extend_hardware(uint32_t state, const unsigned char *bytes, size_t count) {
@@ -58,6 +31,25 @@ HARDWARE static uint32_t frame_hardware(const unsigned char *frame, size_t count
     return ~state;
 }
 
+HARDWARE __attribute__((noinline)) static void write_long(unsigned char *frame, const unsigned char *payload,
+                                                          size_t count, uint32_t state) {
+    memcpy(frame + MLOG_FRAME_HEADER_BYTES, payload, count);
+    state = ~extend_long(state, frame + 16, ((count + 7) & ~(size_t)7) + 8);
+    memcpy(frame + 8, &state, sizeof state);
+}
+
+HARDWARE void mlog_frame_writer_by_instruction(void *frame, const void *payload, uint64_t word, uint64_t position,
+                                    int64_t timestamp, uint32_t lag, uint32_t seed) {
+    size_t count = (uint32_t)word;
+    if (count < LONG_BYTES) {
+        write_short(frame, payload, word, position, timestamp, lag, seed);
+        return;
+    }
+    memcpy((unsigned char *)frame + 12, &lag, sizeof lag);
+    memcpy((unsigned char *)frame + 16, &timestamp, sizeof timestamp);
+    write_long(frame, payload, count, CRC_U32(CRC_U64(CRC_U64(seed, position), word), lag));
+}
+
 // A processor without the instruction: ISA-L's table version.
 static uint32_t frame_software(const unsigned char *frame, size_t count, uint64_t word, uint64_t position,
                                uint32_t seed) {
@@ -66,13 +58,26 @@ static uint32_t frame_software(const unsigned char *frame, size_t count, uint64_
     return ~extend_long(state, frame + 12, count - 12);
 }
 
+static void write_software(void *frame_, const void *payload, uint64_t word, uint64_t position, int64_t timestamp,
+                           uint32_t lag, uint32_t seed) {
+    unsigned char *frame = frame_;
+    size_t count = (uint32_t)word;
+    memcpy(frame + 12, &lag, sizeof lag);
+    memcpy(frame + 16, &timestamp, sizeof timestamp);
+    if (count > 0) memcpy(frame + MLOG_FRAME_HEADER_BYTES, payload, count);
+    uint32_t crc = frame_software(frame, (count + MLOG_FRAME_HEADER_BYTES + 7) & ~(size_t)7, word, position, seed);
+    memcpy(frame + 8, &crc, sizeof crc);
+}
+
 static uint32_t (*extend)(uint32_t, const unsigned char *, size_t) = extend_long;
 static uint32_t (*frame_crc)(const unsigned char *, size_t, uint64_t, uint64_t, uint32_t) = frame_software;
+mlog_frame_writer *mlog_frame_writer_of_this_machine = write_software;
 
 __attribute__((constructor)) static void choose(void) {
     if (HAS_HARDWARE) {
         extend = extend_hardware;
         frame_crc = frame_hardware;
+        mlog_frame_writer_of_this_machine = mlog_frame_writer_by_instruction;
     }
 }
 

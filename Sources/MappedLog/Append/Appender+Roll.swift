@@ -29,24 +29,24 @@ extension Appender {
     /// Makes the segment that holds the tail this process's active one.
     func enterSegment(_ turn: inout Turn) throws(LogError) {
         let base = geometry.base(of: turn.slot.tail)
-        if unsafe active.pointee.base != base {
+        if unsafe local.pointee.base != base {
             let segment = try segments.segment(base)
-            unsafe active.pointee = ActiveSegment(
-                segment: segment,
-                base: base,
-                start: segment.start,
-                seed: segment.seed,
-                bellOffset: 0
-            )
+            unsafe active.pointee = segment
+            unsafe local.pointee.start = segment.start.assumingMemoryBound(to: UInt8.self)
+            unsafe local.pointee.seed = segment.seed
+            unsafe local.pointee.bell_offset = 0
+            unsafe local.pointee.base = base
         }
         turn.offset = turn.slot.tail - base
+        unsafe turn.start = UnsafeMutableRawPointer(local.pointee.start)
+        turn.seed = unsafe local.pointee.seed
     }
 
     /// Ends the active segment and goes on in the next (`spec/protocol.md`, "Roll").
     private func roll(_ turn: inout Turn) throws(LogError) {
-        let base = unsafe active.pointee.base
+        let base = unsafe local.pointee.base
         let next = try segments.prepared(base + geometry.segmentSize)
-        guard let segment = unsafe active.pointee.segment, let line = segment.activation else {
+        guard let segment = unsafe active.pointee, let line = segment.activation else {
             throw .damaged(
                 segments.log.medium.segmentPath(base),
                 base + UInt64(MLOG_ACTIVATION_OFFSET),
@@ -59,7 +59,7 @@ extension Appender {
         control.fillNextSlot(turn.generation, turn.slot.adding(records: 0, size: size, smallest: .max, largest: .min))
         let frame = unsafe segment.start + Int(turn.offset)
         let word = FrameWord(kind: .end, length: 0)
-        unsafe complete(frame, word, position: turn.slot.tail, timestamp: LogClock.coarse.read())
+        unsafe complete(frame, word, turn, position: turn.slot.tail, timestamp: LogClock.coarse.read())
         unsafe commit(word, at: frame)
         finishRoll(&turn, segment, line)
         try enterSegment(&turn)
@@ -137,13 +137,12 @@ extension Appender {
                 advice: "close the log in all processes, then open it again: it recovers"
             )
         }
-        let generation = control.generation.load()
-        let slot = control.slot(generation)
-        var turn = Turn(generation: generation, slot: slot, offset: 0)
         // What this process knows of the active segment may be of its own dead thread's making.
-        unsafe active.pointee.base = ActiveSegment.noBase
+        unsafe local.pointee.base = Self.noBase
+        var turn = currentTurn()
+        let (generation, slot) = (turn.generation, turn.slot)
         try enterSegment(&turn)
-        guard let segment = unsafe active.pointee.segment else { return }
+        guard let segment = unsafe active.pointee else { return }
         let word = segment.word(at: turn.offset)
         if word.rawValue == 0 {
             try clear(segment, turn.offset, pendingEnd: control.slot(generation &+ 1).tail)

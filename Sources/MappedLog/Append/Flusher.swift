@@ -1,3 +1,5 @@
+internal import Glibc
+internal import Synchronization
 internal import SystemPackage
 internal import _CMappedLog
 
@@ -9,6 +11,13 @@ final class Flusher: Sendable {
     private let waiters: Waiters
     private let segments: WritableSegments
     private let mutex: RobustMutex
+    private let timeout: Duration
+    /// A flusher may die, and nobody wakes those who follow it.
+    private static let longestFollowNanoseconds: UInt64 = 10_000_000
+    /// Whether somebody waited for this process's last flush.
+    private let hasFollowers = Atomic<Bool>(false)
+    /// In turns of the scheduler.
+    private static let longestGathering = 32
     private var log: LogPlace { segments.log }
 
     init(control: ControlBlock, waiters: Waiters, segments: WritableSegments, options: OpenOptions) {
@@ -16,22 +25,70 @@ final class Flusher: Sendable {
         self.waiters = waiters
         self.segments = segments
         // Held for as long as the disk takes; a flush has no bound.
-        mutex = control.flushMutex(timeout: max(options.stallTimeout, .seconds(600)))
+        timeout = max(options.stallTimeout, .seconds(600))
+        mutex = control.flushMutex(timeout: timeout)
     }
 
     /// Returns once everything before `target` is durable: at once if it is, by another's flush, or by its own, which
     /// then covers everything visible.
     func flush(upTo target: UInt64) throws(LogError) {
+        var deadline: ContinuousClock.Instant?
+        while control.durable.load() < target {
+            var acquired = try mutex.tryLock()
+            if acquired == nil { acquired = try follow(target) }
+            if let acquired { return try lead(acquired, target) }
+            let now = ContinuousClock.now
+            if now > deadline ?? now { throw .writerStalled }
+            deadline = deadline ?? now + timeout
+        }
+    }
+
+    /// Sleeps until a flush has ended; or the lock, where it has come free meanwhile.
+    ///
+    /// All who wait are woken at once, instead of one by the other: that is what makes group commit pay.
+    private func follow(_ target: UInt64) throws(LogError) -> RobustMutex.Acquired? {
+        var acquired: RobustMutex.Acquired?
+        try waiters.sleep(until: .durable, nanoseconds: Self.longestFollowNanoseconds) { () throws(LogError) in
+            if control.durable.load() >= target { return true }
+            acquired = try mutex.tryLock()
+            return acquired != nil
+        }
+        return acquired
+    }
+
+    /// Flushes for everybody, with the lock, and lets go of it.
+    private func lead(_ acquired: RobustMutex.Acquired, _ target: UInt64) throws(LogError) {
+        defer { letGo() }
+        try settle(acquired)
         if control.durable.load() >= target { return }
-        let acquired = try mutex.lock()
-        defer { mutex.unlock() }
+        if hasFollowers.load(ordering: .relaxed) { gather() }
+        try flush(to: try visibleEnd())
+    }
+
+    /// Lets those append whom the last flush has woken, so that they share this one instead of waiting for the next.
+    private func gather() {
+        var tail = control.currentSlot().tail
+        for _ in 0..<Self.longestGathering {
+            sched_yield()
+            let now = control.currentSlot().tail
+            if now == tail { return }
+            tail = now
+        }
+    }
+
+    /// Repairs what a flusher that died may have left.
+    private func settle(_ acquired: RobustMutex.Acquired) throws(LogError) {
         if case .ownerDied = acquired {
             try repeatFlushOfDeadOwner()
             mutex.markConsistent()
         }
         try throwIfPoisoned()
-        if control.durable.load() >= target { return }
-        try flush(to: try visibleEnd())
+    }
+
+    /// Behind the lock, so that who is woken by a flush that wasn't his finds it free.
+    private func letGo() {
+        mutex.unlock()
+        hasFollowers.store(waiters.wake(.durable), ordering: .relaxed)
     }
 
     /// Flushes up to the end in any case: the zeros too that lie behind it since an append was taken back.
@@ -51,12 +108,8 @@ final class Flusher: Sendable {
         let active = log.geometry.base(of: control.currentSlot().tail)
         guard log.geometry.base(of: control.durable.load()) < active else { return }
         let acquired = try mutex.lock()
-        defer { mutex.unlock() }
-        if case .ownerDied = acquired {
-            try repeatFlushOfDeadOwner()
-            mutex.markConsistent()
-        }
-        try throwIfPoisoned()
+        defer { letGo() }
+        try settle(acquired)
         // Another flusher was faster: the segment may be compacted, or gone, by now.
         guard log.geometry.base(of: control.durable.load()) < active else { return }
         guard log.medium.isPersistent else { return control.durable.store(active + SegmentGeometry.dataStart) }
@@ -115,7 +168,6 @@ final class Flusher: Sendable {
         control.durable.store(goal)
         control.flushing.store(0)
         segments.drop(before: log.geometry.base(of: goal))
-        waiters.wake(.durable)
     }
 
     private func segmentsHolding(_ durable: UInt64, _ goal: UInt64) throws(LogError) -> [Segment] {

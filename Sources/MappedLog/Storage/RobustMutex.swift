@@ -35,6 +35,15 @@ internal import _CMappedLog
         throw Self.failure(status)
     }
 
+    /// As `lock()`; nil at once where another thread has it.
+    func tryLock() throws(LogError) -> Acquired? {
+        let status = unsafe mlog_mutex_trylock(mutex)
+        if status == 0 { return .clean }
+        if status == EOWNERDEAD { return .ownerDied }
+        if status == EBUSY { return nil }
+        throw Self.failure(status)
+    }
+
     @inline(__always)
     func unlock() {
         _ = unsafe mlog_mutex_unlock(mutex)
@@ -47,8 +56,7 @@ internal import _CMappedLog
     @inline(never)
     private static func failure(_ status: CInt) -> LogError {
         switch status {
-        case ETIMEDOUT:
-            LogError(.writerStalled, advice: "find the stopped or traced writer and continue or kill it")
+        case ETIMEDOUT: .writerStalled
         case EDEADLK:
             LogError(.reentrant, advice: "do it after the in-place append has returned")
         case ENOTRECOVERABLE:
@@ -56,6 +64,12 @@ internal import _CMappedLog
         default:
             .system(.init(rawValue: status), "pthread_mutex_lock(3)")
         }
+    }
+}
+
+extension LogError {
+    static var writerStalled: LogError {
+        LogError(.writerStalled, advice: "find the stopped or traced writer and continue or kill it")
     }
 }
 
