@@ -15,12 +15,6 @@ const int mlog_o_tmpfile = O_TMPFILE, mlog_seek_data = SEEK_DATA;
 
 static int result(long status) { return status < 0 ? -errno : (int)status; }
 
-int64_t mlog_clock_read(int clock) {
-    struct timespec time;
-    clock_gettime(clock, &time);
-    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
 int mlog_openat(int directory, const char *path, int flags, mode_t mode) {
     int status;
     // O_NONBLOCK: a FIFO in the place of a file must not hold us; the caller looks at what it got.
@@ -250,9 +244,18 @@ static void prepare_marks(void) {
     if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0) mlog_threads_need_fence = 1;
 }
 
-// The list that the C library has registered, if it chains pthread_mutex_t as append.c does.
+// ThreadSanitizer knows a mutex by the C library's calls.
+#if defined(__SANITIZE_THREAD__)
+#define IS_WATCHED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define IS_WATCHED 1
+#endif
+#endif
+
+// The list that the C library has registered, if it chains pthread_mutex_t as mapped_log_lock.h does.
 static mlog_robust_list *find_robust_list(void) {
-#if defined(__GLIBC__) && defined(__LP64__)
+#if defined(__GLIBC__) && defined(__LP64__) && !defined(IS_WATCHED)
     mlog_robust_list *head = NULL;
     size_t length = 0;
     if (syscall(SYS_get_robust_list, 0, &head, &length) != 0 || head == NULL || length != sizeof *head) return NULL;

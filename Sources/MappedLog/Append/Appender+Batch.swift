@@ -39,7 +39,7 @@ extension Appender {
         guard size <= geometry.largestAppend else { throw batchTooLarge(size) }
         let thread = try unsafe enter()
         defer { unsafe mlog_thread_leave(thread) }
-        let turn = try begin(room: size)
+        let turn = try unsafe begin(room: size, thread)
         let slot = turn.slot
         let time = timestamp?.nanosecondsSince1970 ?? clock.read()
         let count = batch.lengths.count
@@ -50,7 +50,7 @@ extension Appender {
         if count > 1 { control.batchWords.store(1) }
         commitWords(batch, turn, end: turn.offset + size)
         if count > 1 { control.batchWords.store(0) }
-        finish(turn, behind: turn.offset + size)
+        finish(turn)
 
         let firstSize = FrameWord.frameSize(payload: UInt64(batch.lengths[0]))
         let lastSize = FrameWord.frameSize(payload: UInt64(batch.lengths[count - 1]))

@@ -4,7 +4,7 @@ internal import _CMappedLog
 
 extension Appender {
     /// The slow half of `begin`: refuses when the log is closed for writing, maps the active segment when another
-    /// process has moved on, and rolls when the segment is full.
+    /// process has moved on, rolls when the segment is full, and finds that the preparer is to be rung.
     @inline(never)
     func makeRoom(_ turn: inout Turn, _ room: UInt64) throws(LogError) {
         if let failure = writingFailure() { throw failure }
@@ -19,6 +19,9 @@ extension Appender {
         }
         try enterSegment(&turn)
         if !geometry.fits(offset: turn.offset, size: room, isEnd: false) { try roll(&turn) }
+        guard unsafe turn.offset + room > local.pointee.bellOffset else { return }
+        turn.isAtBell = true
+        setBell(.max)
     }
 
     /// Why nothing may be written any more, or nil.
@@ -32,13 +35,13 @@ extension Appender {
         if unsafe local.pointee.base != base {
             let segment = try segments.segment(base)
             unsafe active.pointee = segment
-            unsafe local.pointee.start = segment.start.assumingMemoryBound(to: UInt8.self)
+            unsafe local.pointee.start = segment.start
             unsafe local.pointee.seed = segment.seed
-            unsafe local.pointee.bell_offset = 0
             unsafe local.pointee.base = base
+            setBell(0)
         }
         turn.offset = turn.slot.tail - base
-        unsafe turn.start = UnsafeMutableRawPointer(local.pointee.start)
+        unsafe turn.start = local.pointee.start
         turn.seed = unsafe local.pointee.seed
     }
 
@@ -139,7 +142,8 @@ extension Appender {
         }
         // What this process knows of the active segment may be of its own dead thread's making.
         unsafe local.pointee.base = Self.noBase
-        var turn = currentTurn()
+        guard let thread = unsafe mlog_thread() else { throw .noThreadMark }
+        var turn = unsafe currentTurn(thread)
         let (generation, slot) = (turn.generation, turn.slot)
         try enterSegment(&turn)
         guard let segment = unsafe active.pointee else { return }

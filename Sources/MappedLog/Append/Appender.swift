@@ -18,16 +18,33 @@ internal import _CMappedLog
     private let flushLimit: UInt64
     private let preparer: BackgroundThread
     private let housekeeper: BackgroundThread
-    /// What this process knows of the active segment, under the append lock, and what every append looks at.
-    nonisolated(unsafe) let local: UnsafeMutablePointer<mlog_appender>
+    /// What every append of this process looks at.
+    nonisolated(unsafe) let local: UnsafeMutablePointer<Local>
     /// The active segment itself; only under the append lock.
     nonisolated(unsafe) let active: UnsafeMutablePointer<Segment?>
 
     /// Far from every position, so that the offset of any tail is out of the segment.
     static let noBase = UInt64(1) << 63
 
+    /// What an append needs of its own process.
+    @safe struct Local {
+        /// Under the append lock: where the active segment is mapped, its position, and its checksum behind the salt.
+        nonisolated(unsafe) var start: UnsafeMutableRawPointer
+        var base = Appender.noBase
+        var seed: UInt32 = 0
+        /// Not 0: no more appends.
+        var isClosed: UInt32 = 0
+        /// Under the append lock: an append up to this offset of the active segment needs nothing but a lock.
+        var limit: UInt64 = 0
+        /// Under the append lock: the first append beyond this offset rings the preparer.
+        var bellOffset: UInt64 = 0
+        /// Not 0: the housekeeper sleeps until the next append rings.
+        var wantsBell: UInt32 = 0
+    }
+
     /// One turn under the lock: the generation, the slot it selects, and what the next is to be.
     @safe struct Turn {
+        nonisolated(unsafe) let thread: UnsafeMutablePointer<mlog_thread_mark>
         var generation: UInt64
         var slot: mlog_append_slot
         /// Of the tail in the active segment.
@@ -35,6 +52,8 @@ internal import _CMappedLog
         /// Of the active segment.
         nonisolated(unsafe) var start: UnsafeMutableRawPointer
         var seed: UInt32
+        /// Whether the preparer is to be rung.
+        var isAtBell = false
     }
 
     init(
@@ -64,16 +83,8 @@ internal import _CMappedLog
         unsafe active = .allocate(capacity: 1)
         unsafe active.initialize(to: nil)
         unsafe local = .allocate(capacity: 1)
-        unsafe local.initialize(to: mlog_appender())
-        unsafe local.pointee.identity = UnsafeRawPointer(Unmanaged.passUnretained(self).toOpaque())
-        unsafe local.pointee.control = control.control
-        unsafe local.pointee.sleepers = UnsafePointer(waiters.address(.committed))
-        unsafe local.pointee.fork_guard = forkGuard.word
-        unsafe local.pointee.data_end = geometry.dataEnd
-        unsafe local.pointee.clock = clock.identifier
-        unsafe local.pointee.must_fence = waiters.sleepersFence ? 0 : 1
-        unsafe local.pointee.start = UnsafeMutablePointer(bitPattern: 8)
-        unsafe local.pointee.base = Self.noBase
+        // Never stored to: `base` says that there is none.
+        unsafe local.initialize(to: Local(start: UnsafeMutableRawPointer(local)))
     }
 
     deinit {
@@ -89,38 +100,49 @@ internal import _CMappedLog
     /// The bytes are copied into the mapping, once.
     @inline(__always)
     func append(_ payload: UnsafeRawBufferPointer, timestamp: Timestamp?) throws(LogError) -> Appended {
-        var slot = mlog_append_slot()
-        let rest = unsafe mlog_append_short(
-            local,
-            payload.baseAddress,
-            payload.count,
-            timestamp == nil ? 0 : 1,
-            timestamp?.nanosecondsSince1970 ?? 0,
-            &slot
-        )
-        if rest < 0 { return try unsafe appendAnyway(payload, timestamp: timestamp) }
-        if rest > 0 { finish(rest) }
-        let size = FrameWord.frameSize(payload: UInt64(truncatingIfNeeded: payload.count))
-        return Appended(sequence: slot.sequence, position: slot.tail, end: slot.tail &+ size)
-    }
-
-    /// Appends one record, whatever it takes.
-    @inline(never)
-    private func appendAnyway(_ payload: UnsafeRawBufferPointer, timestamp: Timestamp?) throws(LogError) -> Appended {
-        let size = FrameWord.frameSize(payload: UInt64(truncatingIfNeeded: payload.count))
-        guard payload.count <= geometry.largestPayload else { throw tooLarge(payload.count) }
+        let count = UInt64(truncatingIfNeeded: payload.count)
+        guard count <= geometry.largestPayload else { throw tooLarge(payload.count) }
+        let size = FrameWord.frameSize(payload: count)
+        // Outside the lock: it is a tenth of an append.
+        let time = timestamp?.nanosecondsSince1970 ?? clock.read()
         let thread = try unsafe enter()
         defer { unsafe mlog_thread_leave(thread) }
-        let turn = try begin(room: size)
+        guard unsafe mutex.lockIfFree(thread) else {
+            return try unsafe appendSlowly(payload.baseAddress, count, time, thread, isLocked: false)
+        }
+        let turn = unsafe currentTurn(thread)
+        guard isPlain(turn, room: size) else {
+            return try unsafe appendSlowly(payload.baseAddress, count, time, thread, isLocked: true)
+        }
+        return unsafe record(payload.baseAddress, count, time, turn)
+    }
+
+    /// What stands in the way of a record is waited for, made or mended first.
+    @inline(never)
+    private func appendSlowly(
+        _ payload: UnsafeRawPointer?,
+        _ count: UInt64,
+        _ time: Int64,
+        _ thread: UnsafeMutablePointer<mlog_thread_mark>,
+        isLocked: Bool
+    ) throws(LogError) -> Appended {
+        let size = FrameWord.frameSize(payload: count)
+        let turn = try unsafe isLocked ? makeRoomOrLetGo(size, thread) : begin(room: size, thread)
+        return unsafe record(payload, count, time, turn)
+    }
+
+    /// The steps of one record, once there is room; the lock is let go of.
+    @inline(__always)
+    private func record(_ payload: UnsafeRawPointer?, _ count: UInt64, _ time: Int64, _ turn: Turn) -> Appended {
         let slot = turn.slot
-        let time = timestamp?.nanosecondsSince1970 ?? clock.read()
+        let size = FrameWord.frameSize(payload: count)
         control.fillNextSlot(turn.generation, slot.adding(records: 1, size: size, smallest: time, largest: time))
         let frame = unsafe turn.start + Int(truncatingIfNeeded: turn.offset)
-        let word = FrameWord(kind: .record, length: UInt32(truncatingIfNeeded: payload.count))
-        unsafe write(payload.baseAddress, frame, word, turn, position: slot.tail, timestamp: time)
+        let word = FrameWord(kind: .record, length: UInt32(truncatingIfNeeded: count))
+        unsafe write(payload, frame, word, turn, position: slot.tail, timestamp: time)
         index(turn, turn.offset, slot)
         unsafe commit(word, at: frame)
-        finish(turn, behind: turn.offset &+ size)
+        finish(turn)
         return Appended(sequence: slot.sequence, position: slot.tail, end: slot.tail &+ size)
     }
 
@@ -134,7 +156,9 @@ internal import _CMappedLog
         let reserved = FrameWord.frameSize(payload: UInt64(capacity))
         let thread = try unsafe enter()
         defer { unsafe mlog_thread_leave(thread) }
-        let turn = try begin(room: reserved)
+        let turn = try unsafe begin(room: reserved, thread)
+        // The closure may take whatever locks it likes.
+        unsafe mutex.keep(thread)
         let slot = turn.slot
         control.fillNextSlot(turn.generation, slot.adding(records: 1, size: reserved, smallest: .max, largest: .min))
         let frame = unsafe turn.start + Int(turn.offset)
@@ -146,7 +170,7 @@ internal import _CMappedLog
             used = unsafe output.finalize(for: place)
         } catch {
             unsafe memset(frame, 0, Int(reserved))
-            mutex.unlock()
+            unsafe mutex.unlock(thread)
             throw LogError(
                 .fillFailed,
                 position: Position(rawValue: slot.tail),
@@ -162,7 +186,7 @@ internal import _CMappedLog
         unsafe complete(frame, word, turn, position: slot.tail, timestamp: time)
         index(turn, turn.offset, slot)
         unsafe commit(word, at: frame)
-        finish(turn, behind: turn.offset + size)
+        finish(turn)
         return Appended(sequence: slot.sequence, position: slot.tail, end: slot.tail + size)
     }
 
@@ -171,10 +195,10 @@ internal import _CMappedLog
         let size = SegmentGeometry.frameHeaderSize
         let thread = try unsafe enter()
         defer { unsafe mlog_thread_leave(thread) }
-        let turn = try begin(room: size)
+        let turn = try unsafe begin(room: size, thread)
         let slot = turn.slot
         guard slot.tail == tail, control.markTail.load() != tail, control.durable.load() == tail else {
-            mutex.unlock()
+            unsafe mutex.unlock(thread)
             return false
         }
         control.fillNextSlot(turn.generation, slot.adding(records: 0, size: size, smallest: .max, largest: .min))
@@ -184,7 +208,7 @@ internal import _CMappedLog
         index(turn, turn.offset, slot)
         control.markTail.store(slot.tail + size)
         unsafe commit(word, at: frame)
-        finish(turn, behind: turn.offset + size)
+        finish(turn)
         return true
     }
 
@@ -199,52 +223,57 @@ internal import _CMappedLog
         if unsafe mlog_thread_log(thread) != nil { throw .reentrant }
         try forkGuard.check()
         unsafe mlog_thread_enter(thread, Unmanaged.passUnretained(self).toOpaque())
-        if unsafe local.pointee.is_closed == 0 { return unsafe thread }
+        if unsafe local.pointee.isClosed == 0 { return unsafe thread }
         unsafe mlog_thread_leave(thread)
         throw .closed
     }
 
     /// Takes the lock and makes sure that a frame, or a batch, of this size fits at the tail.
-    @inline(__always)
-    func begin(room: UInt64) throws(LogError) -> Turn {
-        switch try mutex.lock() {
+    func begin(room: UInt64, _ thread: UnsafeMutablePointer<mlog_thread_mark>) throws(LogError) -> Turn {
+        switch try unsafe mutex.lock(thread) {
         case .clean: break
         case .ownerDied: try takeOverFromDeadOwner()
         }
-        let turn = currentTurn()
-        // Both terms are at most 2³² + 48 where it fits: nothing wraps that matters.
-        if turn.offset <= geometry.dataEnd
-            && turn.offset &+ room &+ SegmentGeometry.frameHeaderSize <= geometry.dataEnd
+        let turn = unsafe currentTurn(thread)
+        return isPlain(turn, room: room) ? turn : try unsafe makeRoomOrLetGo(room, thread)
+    }
+
+    /// Whether there is nothing to do, or to say, before so much is appended.
+    @inline(__always)
+    private func isPlain(_ turn: Turn, room: UInt64) -> Bool {
+        // The offset is less than 2³² where the segment is the right one, and 2⁶³ at least where there is none.
+        turn.offset &+ room <= (unsafe local.pointee.limit)
             && control.poison.load() | control.needsRecovery.load() == 0
             && turn.slot.sequence < SegmentGeometry.sequenceLimit
-        {
-            return turn
-        }
-        return try makeRoomOrLetGo(turn, room)
     }
 
     /// What the slot and this process's active segment say; `offset` is nonsense where the tail is in another segment.
     @inline(__always)
-    func currentTurn() -> Turn {
+    func currentTurn(_ thread: UnsafeMutablePointer<mlog_thread_mark>) -> Turn {
         let generation = control.generation.load()
         let slot = control.slot(generation)
         return unsafe Turn(
+            thread: thread,
             generation: generation,
             slot: slot,
             offset: slot.tail &- local.pointee.base,
-            start: UnsafeMutableRawPointer(local.pointee.start),
+            start: local.pointee.start,
             seed: local.pointee.seed
         )
     }
 
     /// The slow half of `begin`.
     @inline(never)
-    private func makeRoomOrLetGo(_ turn: Turn, _ room: UInt64) throws(LogError) -> Turn {
-        var turn = turn
+    private func makeRoomOrLetGo(
+        _ room: UInt64,
+        _ thread: UnsafeMutablePointer<mlog_thread_mark>
+    ) throws(LogError) -> Turn {
+        unsafe mutex.keep(thread)
+        var turn = unsafe currentTurn(thread)
         do throws(LogError) {
             try makeRoom(&turn, room)
         } catch {
-            mutex.unlock()
+            unsafe mutex.unlock(thread)
             throw error
         }
         return turn
@@ -312,28 +341,18 @@ internal import _CMappedLog
 
     /// Moves on to the next slot, lets go of the lock, and wakes who waits.
     @inline(__always)
-    func finish(_ turn: Turn, behind offset: UInt64) {
+    func finish(_ turn: Turn) {
         control.generation.store(turn.generation &+ 1)
-        var rest: CInt = 0
-        if offset >= (unsafe local.pointee.bell_offset) {
-            unsafe local.pointee.bell_offset = .max
-            rest |= CInt(MLOG_RING_PREPARER)
-        }
-        mutex.unlock()
+        unsafe mutex.unlock(turn.thread)
         waiters.wake(.committed)
-        if unsafe local.pointee.wants_bell != 0 { rest |= CInt(MLOG_RING_HOUSEKEEPER) }
-        if rest != 0 { finish(rest) }
+        if turn.isAtBell { preparer.ring() }
+        if unsafe local.pointee.wantsBell != 0 { ringHousekeeper() }
     }
 
-    /// What is left to do behind an append.
     @inline(never)
-    private func finish(_ rest: CInt) {
-        if rest & CInt(MLOG_WAKE_SLEEPERS) != 0 { waiters.wake(.committed) }
-        if rest & CInt(MLOG_RING_PREPARER) != 0 { preparer.ring() }
-        if rest & CInt(MLOG_RING_HOUSEKEEPER) != 0 {
-            unsafe local.pointee.wants_bell = 0
-            housekeeper.ring()
-        }
+    private func ringHousekeeper() {
+        unsafe local.pointee.wantsBell = 0
+        housekeeper.ring()
     }
 
     /// Whether the policy asks for a flush behind an append up to `end`.
@@ -350,7 +369,7 @@ internal import _CMappedLog
     ///
     /// Returns once every thread's next append sees it.
     func askForBell() {
-        unsafe local.pointee.wants_bell = 1
+        unsafe local.pointee.wantsBell = 1
         mlog_fence_all_threads()
     }
 
@@ -363,8 +382,14 @@ internal import _CMappedLog
     /// An append behind this offset of a segment rings the bell, so that more is populated.
     func setBell(base: UInt64, offset: UInt64) throws(LogError) {
         guard case .clean = try mutex.lock() else { return try takeOverAndLetGo() }
-        if unsafe local.pointee.base == base { unsafe local.pointee.bell_offset = offset }
+        if unsafe local.pointee.base == base { setBell(offset) }
         mutex.unlock()
+    }
+
+    /// Under the append lock: of the active segment.
+    func setBell(_ offset: UInt64) {
+        unsafe local.pointee.bellOffset = offset
+        unsafe local.pointee.limit = min(offset, geometry.dataEnd - SegmentGeometry.frameHeaderSize)
     }
 
     private func takeOverAndLetGo() throws(LogError) {
@@ -374,7 +399,7 @@ internal import _CMappedLog
 
     /// No append begins any more, and none is under way when this returns.
     func closeAndDrain() {
-        unsafe local.pointee.is_closed = 1
+        unsafe local.pointee.isClosed = 1
         mlog_fence_all_threads()
         unsafe mlog_threads_drain(Unmanaged.passUnretained(self).toOpaque())
     }
@@ -419,7 +444,7 @@ extension LogError {
     }
 
     @inline(never)
-    fileprivate static var noThreadMark: LogError {
+    static var noThreadMark: LogError {
         LogError(.io, found: "no memory for a thread's mark", advice: "free memory and try again")
     }
 }

@@ -1,5 +1,4 @@
 internal import Glibc
-internal import Synchronization
 internal import SystemPackage
 internal import _CMappedLog
 
@@ -14,10 +13,7 @@ final class Flusher: Sendable {
     private let timeout: Duration
     /// A flusher may die, and nobody wakes those who follow it.
     private static let longestFollowNanoseconds: UInt64 = 10_000_000
-    /// Whether somebody waited for this process's last flush.
-    private let hasFollowers = Atomic<Bool>(false)
-    /// In turns of the scheduler.
-    private static let longestGathering = 32
+    private static let longestGathering = Duration.milliseconds(5)
     private var log: LogPlace { segments.log }
 
     init(control: ControlBlock, waiters: Waiters, segments: WritableSegments, options: OpenOptions) {
@@ -61,19 +57,25 @@ final class Flusher: Sendable {
         defer { letGo() }
         try settle(acquired)
         if control.durable.load() >= target { return }
-        if hasFollowers.load(ordering: .relaxed) { gather() }
+        gather()
+        let (sequence, start) = (control.currentSlot().sequence, ContinuousClock.now)
         try flush(to: try visibleEnd())
+        let records = waiters.isAwaited(.durable) ? sequence &- control.flushedSequence.load() : 0
+        control.flushedRecords.store(UInt32(clamping: records))
+        control.flushedSequence.store(sequence)
+        control.flushMicroseconds.store(UInt32(clamping: (ContinuousClock.now - start).wholeNanoseconds / 1000))
     }
 
-    /// Lets those append whom the last flush has woken, so that they share this one instead of waiting for the next.
+    /// Lets those append once more who waited for the last flush, so that they share this one.
+    ///
+    /// Half as long as a flush takes, at most: who comes later would have waited longer for the one under way.
     private func gather() {
-        var tail = control.currentSlot().tail
-        for _ in 0..<Self.longestGathering {
-            sched_yield()
-            let now = control.currentSlot().tail
-            if now == tail { return }
-            tail = now
-        }
+        let wanted = UInt64(control.flushedRecords.load())
+        guard wanted > 1 else { return }
+        let first = control.flushedSequence.load()
+        let longest = Duration.microseconds(Int64(control.flushMicroseconds.load() / 2))
+        let deadline = ContinuousClock.now + min(longest, Self.longestGathering)
+        while control.currentSlot().sequence &- first < wanted, .now < deadline { sched_yield() }
     }
 
     /// Repairs what a flusher that died may have left.
@@ -88,7 +90,7 @@ final class Flusher: Sendable {
     /// Behind the lock, so that who is woken by a flush that wasn't his finds it free.
     private func letGo() {
         mutex.unlock()
-        hasFollowers.store(waiters.wake(.durable), ordering: .relaxed)
+        waiters.wake(.durable)
     }
 
     /// Flushes up to the end in any case: the zeros too that lie behind it since an append was taken back.

@@ -6,12 +6,12 @@ internal import _CMappedLog
 /// Each is opened before this process first appends to it, so that a failed write-back is reported to its descriptor.
 final class WritableSegments: Sendable {
     let log: LogPlace
-    private let flushesEachAppend: Bool
+    private let isFlushed: Bool
     private let open = Mutex<[UInt64: Segment]>([:])
 
     init(_ log: LogPlace, _ durability: Durability) {
         self.log = log
-        flushesEachAppend = durability == .everyAppend
+        isFlushed = durability != .never
     }
 
     /// Maps a published segment, or returns the mapping there is; nil when none of that base is published.
@@ -22,7 +22,7 @@ final class WritableSegments: Sendable {
         // A copy may have holes where the original had none: a store into one would be SIGBUS on a full disk.
         try file.allocate(log.geometry.segmentSize)
         guard segment.header.mayWrite else { throw log.mustNotWrite(base) }
-        segment.mapping.preferHugePages(!flushesEachAppend)
+        segment.mapping.preferHugePages(!isFlushed)
         return open.withLock { open in
             if let other = open[base] { return other }
             open[base] = segment

@@ -30,6 +30,11 @@ internal import _CMappedLog
     /// The errno of the flush that failed, or 0.
     @inline(__always) var poison: SharedWord<UInt32> { word(\.poison) }
     var flushing: SharedWord<UInt32> { word(\.flushing) }
+    /// The next record's sequence when the last flush for somebody began.
+    var flushedSequence: SharedWord<UInt64> { word(\.flushed_sequence) }
+    /// How many records that flush covered, if anybody waited for it; else 0.
+    var flushedRecords: SharedWord<UInt32> { word(\.flushed_records) }
+    var flushMicroseconds: SharedWord<UInt32> { word(\.flush_microseconds) }
     @inline(__always) var generation: SharedWord<UInt64> { word(\.generation) }
     /// The errno of the repair that failed, or 0.
     @inline(__always) var needsRecovery: SharedWord<UInt32> { word(\.needs_recovery) }

@@ -38,15 +38,16 @@ internal import _CMappedLog
     ///
     /// Behind the commit, or behind the watermark and the flusher lock: there the fence is the writer's, since a flush
     /// costs a thousand times as much.
-    ///
-    /// - Returns: Whether there was anybody.
     @inline(__always)
-    @discardableResult
-    func wake(_ event: Event) -> Bool {
+    func wake(_ event: Event) {
         if event == .durable || !sleepersFence { mlog_full_fence() }
-        let isAwaited = word(event).load() & 1 != 0
-        if isAwaited { wakeSleepers(event) }
-        return isAwaited
+        if isAwaited(event) { wakeSleepers(event) }
+    }
+
+    /// Whether somebody sleeps, or has slept and died.
+    @inline(__always)
+    func isAwaited(_ event: Event) -> Bool {
+        word(event).load() & 1 != 0
     }
 
     @inline(never)
