@@ -27,6 +27,8 @@ public struct CrashImageCampaign {
         public var runsOverRecovered = 0
         /// Disks that were built, recovered and checked.
         public var images = 0
+        /// Those of them that belong to a moment in the midst of something, or just behind it, by what that was.
+        public var imagesOf: [Activity: Int] = [:]
         /// Moments of which all disks were built, with sectors whole.
         public var exhaustedMoments = 0
         /// How many disks these were.
@@ -35,6 +37,11 @@ public struct CrashImageCampaign {
         public var recoveredTwice = 0
         /// Disks of a log that was being created, and didn't have to be there.
         public var withoutLog = 0
+
+        /// Whether fewer images than its share belong to it.
+        func isRare(_ activity: Activity) -> Bool {
+            imagesOf[activity, default: 0] < images / Activity.allCases.count
+        }
     }
 
     /// A promise that was broken.
@@ -145,14 +152,16 @@ public struct CrashImageCampaign {
         for moment in moments(of: run, depth) {
             if isDone { return }
             let states = DiskStates(run.history, at: moment)
+            let activity = run.activity(at: moment)
             var promise = run.promises.promise(at: moment)
             if mistake == .oneRecordMore, promise.acknowledged < promise.records.last.map({ $0.sequence + 1 }) ?? 0 {
                 promise.acknowledged += 1
             }
-            for choice in choices(states, depth) {
+            for choice in choices(states, depth, isRare: counts.isRare(activity)) {
                 if isDone { return }
                 let image = choice.image(of: states)
-                if let next = recover(image, promise, "\(kind), depth \(depth), moment \(moment)") {
+                counts.imagesOf[activity, default: 0] += 1
+                if let next = recover(image, promise, "\(kind), \(activity), depth \(depth), moment \(moment)") {
                     if depth < 2, chance.oneIn(12) { recoverable.append((image, next)) }
                 }
             }
@@ -169,19 +178,30 @@ public struct CrashImageCampaign {
     }
 
     private mutating func moments(of run: RecordedRun.Result, _ depth: Int) -> [Int] {
-        let end = run.history.time
+        let (end, counts) = (run.history.time, counts)
         // Where something was acknowledged is the moment to lose it; where names change there is more to be lost.
         let acknowledged =
             run.promises.acknowledgements.map(\.time) + run.promises.commits.compactMap(\.durable)
             + run.history.operations.map(\.time)
-        let chosen = (0..<(depth == 0 ? 12 : 8)).map { _ in
-            acknowledged.isEmpty || Bool.random(using: &chance)
-                ? Int.random(in: 0...end, using: &chance) : acknowledged.randomElement(using: &chance)!
+        let kinds = Set(run.activities.map(\.activity)).sorted { $0.rawValue < $1.rawValue }
+        let chosen = (0..<(depth == 0 ? 12 : 8)).map { number in
+            switch number % 4 {
+            case 0: return Int.random(in: 0...end, using: &chance)
+            case 1 where !acknowledged.isEmpty: return acknowledged.randomElement(using: &chance)!
+            default:
+                // Most of the time passes in few of them: what was looked at least often has its turn.
+                let rare = kinds.min { counts.imagesOf[$0, default: 0] < counts.imagesOf[$1, default: 0] }!
+                let kind = number % 4 == 2 ? rare : kinds.randomElement(using: &chance)!
+                let index = run.activities.indices.filter { run.activities[$0].activity == kind }
+                    .randomElement(using: &chance)!
+                let next = index + 1 < run.activities.count ? run.activities[index + 1].begun : end
+                return Int.random(in: min(run.activities[index].begun + 1, next)...next, using: &chance)
+            }
         }
         return Set(chosen).sorted()
     }
 
-    private mutating func choices(_ states: DiskStates, _ depth: Int) -> [DiskChoice] {
+    private mutating func choices(_ states: DiskStates, _ depth: Int, isRare: Bool) -> [DiskChoice] {
         // Deeper down there are many more runs.
         if states.count(upTo: depth == 0 ? exhaustion : exhaustion / 8) != nil {
             let all = states.allChoices
@@ -189,7 +209,9 @@ public struct CrashImageCampaign {
             counts.imagesOfExhaustedMoments += all.count
             return all
         }
-        return DiskStates.Manner.allCases.map { states.choice($0, &chance) }
+        return (0..<(isRare ? 6 : 1)).flatMap { _ in
+            DiskStates.Manner.allCases.map { states.choice($0, &chance) }
+        }
     }
 
     /// - Returns: What the recovered log promises from then on; nil: it has none.

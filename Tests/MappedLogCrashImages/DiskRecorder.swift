@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 import SystemPackage
 import _CDiskCalls
 
@@ -25,6 +26,10 @@ final class DiskRecorder {
     /// When the flushes began that are under way.
     private var beginnings: [CInt: [Int]] = [:]
     private var timeOfLook = 0
+    /// Set between events, called in them.
+    private let watermark = Mutex<(@Sendable () -> UInt64?)?>(nil)
+    /// The watermarks that were seen.
+    private(set) var watermarks: [(time: Int, position: UInt64)] = []
 
     /// A file as it was last seen, through a descriptor of the recorder's own.
     private struct OpenedFile {
@@ -101,6 +106,7 @@ final class DiskRecorder {
         let path = unsafe call.path.map { unsafe String(cString: $0) }.flatMap(relative)
         let target = unsafe call.target.map { unsafe String(cString: $0) }.flatMap(relative)
         let kind = unsafe call.kind
+        defer { noteWatermark() }
         let (descriptor, flags) = unsafe (call.descriptor, call.flags)
         switch kind {
         case DISK_CALL_LOOK:
@@ -130,6 +136,16 @@ final class DiskRecorder {
             if let path { change(.removeDirectory(path)) }
         default: break
         }
+    }
+
+    /// At each event, in the midst of flushes too, the log's durable watermark is read in this way; nil: it isn't.
+    func observe(watermark read: (@Sendable () -> UInt64?)?) {
+        watermark.withLock { $0 = read }
+    }
+
+    private func noteWatermark() {
+        guard let position = watermark.withLock({ $0?() }), position != watermarks.last?.position else { return }
+        watermarks.append((history.time, position))
     }
 
     private func relative(_ path: String) -> String? {

@@ -37,16 +37,19 @@ struct ImageCheck {
             }
             return try createAnew()
         }
-        let recovered = try open(promise, seen, keepDisk: again)
+        let recovered = try open(promise, seen, of: image, keepDisk: again)
         if again, let disk = recovered.disk { try recoverAgain(disk, recovered) }
         return recovered
     }
 
-    private func open(_ promise: Promise, _ seen: [Promise.Record], keepDisk: Bool) throws -> Recovered {
+    private func open(_ promise: Promise, _ seen: [Promise.Record], of image: DiskImage, keepDisk: Bool) throws
+        -> Recovered
+    {
         let log: Log
         do throws(LogError) { log = try Log.open(at: self.log, opening: .quiet) } catch {
             throw Broken(description: "open: \(error)")
         }
+        try checkKept(log.recovery, of: image)
         let records = try Self.records(of: log)
         guard records == seen else {
             throw Broken(description: "read-only \(Self.text(seen)), recovered \(Self.text(records))")
@@ -62,6 +65,22 @@ struct ImageCheck {
         let tailers = try checkTailers(log, promise, first: first, next: next)
         do throws(LogError) { try log.close() } catch { throw Broken(description: "close: \(error)") }
         return Recovered(records: records, first: first, tailers: tailers, disk: disk)
+    }
+
+    /// What was cut off is in `lost+found`.
+    private func checkKept(_ report: RecoveryReport?, of image: DiskImage) throws {
+        guard let report, let cut = report.cutPosition else { return }
+        let size = LogOptions.forCrashes.segmentSize
+        let name = String(cut / size * size, radix: 16)
+        let path = Self.logName + "/" + String(repeating: "0", count: 16 - name.count) + name + ".mlog"
+        let bytes = image.files[path, default: []].dropFirst(Int(cut % size)).prefix(Int(report.cutBytes))
+        let isKept = try report.kept.contains { kept in
+            let file = try openFile(kept, O_RDONLY)
+            return try file.closeAfter { areEqual(try read(file), Array(bytes)) }
+        }
+        guard isKept, !bytes.isEmpty else {
+            throw Broken(description: "\(report.cutBytes) bytes cut off at \(cut) are kept nowhere")
+        }
     }
 
     /// Where a creation was cut short the next one must come through.

@@ -51,6 +51,15 @@ struct PromiseRecord {
     /// All records, in the end.
     var allRecords: [Promise.Record] { base.records + records.map(\.record) }
 
+    /// All before these positions was said to be durable.
+    mutating func note(_ watermarks: [(time: Int, position: UInt64)]) {
+        let all = allRecords
+        for (time, position) in watermarks {
+            guard let last = all.last(where: { $0.position < position }) else { continue }
+            acknowledgements.append((time, last.sequence + 1))
+        }
+    }
+
     func promise(at time: Int) -> Promise {
         var promise = base
         if let created { promise.isCreated = created <= time }

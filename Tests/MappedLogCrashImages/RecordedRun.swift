@@ -1,3 +1,4 @@
+import Glibc
 import MappedLog
 import SystemPackage
 
@@ -22,13 +23,22 @@ struct RecordedRun {
     private var chance: Chance
     private var promises: PromiseRecord
     private var log: Log
+    /// Of processes that died; they are let go when the record has ended.
+    private var dead: [Log] = []
     private let durability: Durability
     private var nextTimestamp: Int64 = 1_000_000
+    private var activities: [(begun: Int, activity: Activity)] = []
 
     /// What was recorded.
     struct Result {
         let history: DiskHistory
         let promises: PromiseRecord
+        /// The first one begins with the record.
+        let activities: [(begun: Int, activity: Activity)]
+
+        func activity(at moment: Int) -> Activity {
+            (activities.last { $0.begun < moment } ?? activities[0]).activity
+        }
     }
 
     /// Records a run over what the directory holds, or over nothing.
@@ -44,9 +54,13 @@ struct RecordedRun {
         for _ in 0..<(kind == .few ? Int.random(in: 1...4, using: &chance) : Int.random(in: 6...14, using: &chance)) {
             try run.step(kind)
         }
+        run.begin(.close)
+        recorder.observe(watermark: nil)
         try run.log.close()
         run.acknowledgeAll()
-        return Result(history: recorder.end(), promises: run.promises)
+        let history = recorder.end()
+        run.promises.note(recorder.watermarks)
+        return Result(history: history, promises: run.promises, activities: run.activities)
     }
 
     private init(_ kind: Kind, _ root: FilePath, _ recorder: DiskRecorder, over base: Promise?, _ chance: Chance) throws
@@ -62,6 +76,7 @@ struct RecordedRun {
             case .maintained: .never
             }
         let opening = OpenOptions(durability: durability)
+        activities = [(0, base == nil ? .creation : .recovery)]
         if let base {
             promises = PromiseRecord(base)
             log = try Log.open(at: place, opening: opening)
@@ -71,9 +86,27 @@ struct RecordedRun {
             promises.created = recorder.look()
         }
         nextTimestamp += Int64(promises.allRecords.count) * 10
+        watch()
+    }
+
+    /// What the log calls durable is a promise, from the moment on when it does.
+    private func watch() {
+        recorder.observe { [log] in try? log.durablePosition.rawValue }
     }
 
     // MARK: Steps
+
+    @discardableResult private mutating func begin(_ activity: Activity) -> Int {
+        let time = recorder.look()
+        activities.append((time, activity))
+        return time
+    }
+
+    /// What was begun last has turned out to be a roll.
+    private mutating func noteRoll(from before: Position, to appended: Position) {
+        let size = LogOptions.forCrashes.segmentSize
+        if before.rawValue / size != appended.rawValue / size { activities[activities.count - 1].activity = .roll }
+    }
 
     private mutating func step(_ kind: Kind) throws {
         switch (kind, Int.random(in: 0..<12, using: &chance)) {
@@ -86,16 +119,20 @@ struct RecordedRun {
         case (_, 5): try refuseInPlace()
         case (.many, 6...10), (.tailed, 6): try append(Int.random(in: 0...5000, using: &chance))
         case (.rolling, _): try append(Int.random(in: 10_000...57_296, using: &chance))
-        case (.maintained, 6...7):
-            for _ in 0..<3 { try append(Int.random(in: 25_000...57_296, using: &chance)) }
+        case (.maintained, 6):
+            for _ in 0..<4 { try append(Int.random(in: 25_000...57_296, using: &chance)) }
             if Bool.random(using: &chance) { try sync() }
-        case (.maintained, 8): _ = try Compactor.compact(at: place, options: CompactionOptions(blockSize: 64 << 10))
-        case (.maintained, 9): _ = try Compactor.restore(at: place)
+        case (.maintained, 7...8):
+            begin(.compaction)
+            _ = try Compactor.compact(at: place, options: CompactionOptions(blockSize: 64 << 10))
+        case (.maintained, 9):
+            begin(.restoring)
+            _ = try Compactor.restore(at: place)
         case (.maintained, 10): try retain()
         case (.tailed, 7...11): try tail()
         default: try reopen()
         }
-        noteDurable()
+        recorder.look()
     }
 
     private func payload(_ byteCount: Int) -> [UInt8] {
@@ -131,28 +168,34 @@ struct RecordedRun {
 
     private mutating func append(_ byteCount: Int) throws {
         let (bytes, time) = (payload(byteCount), timestamp())
-        let begun = recorder.look()
-        note(begun, [bytes], time, try log.append(bytes, timestamp: time))
+        let begun = begin(.append)
+        let before = try log.endPosition
+        let appended = try log.append(bytes, timestamp: time)
+        noteRoll(from: before, to: appended.position)
+        note(begun, [bytes], time, appended)
         recorder.look()
     }
 
     private mutating func appendInPlace() throws {
         let (bytes, time) = (payload(Int.random(in: 0...900, using: &chance)), timestamp())
         let recorder = recorder
-        let begun = recorder.look()
+        let begun = begin(.append)
+        let before = try log.endPosition
         let appended = try log.append(reserving: bytes.count + 300, timestamp: time) { output in
             for byte in bytes.prefix(bytes.count / 2) { output.append(byte) }
             recorder.look()
             for byte in bytes.suffix(bytes.count - bytes.count / 2) { output.append(byte) }
             recorder.look()
         }
+        noteRoll(from: before, to: appended.position)
         note(begun, [bytes], time, appended)
         recorder.look()
     }
 
     private struct Refusal: Error {}
 
-    private func refuseInPlace() throws {
+    private mutating func refuseInPlace() throws {
+        begin(.append)
         let recorder = recorder
         let fill: (inout OutputRawSpan) throws -> Void = { output in
             for _ in 0..<400 { output.append(0xEE) }
@@ -170,31 +213,55 @@ struct RecordedRun {
             return payload(Int.random(in: 0...limit, using: &chance))
         }
         let time = timestamp()
-        let begun = recorder.look()
+        let begun = begin(.batch)
         note(begun, payloads, time, try log.append(batch: payloads, timestamp: time).first)
         recorder.look()
     }
 
     private mutating func sync() throws {
+        begin(.sync)
         try log.sync()
         acknowledgeAll()
     }
 
     private mutating func reopen() throws {
+        if durability == .never, Bool.random(using: &chance) { return try die() }
+        begin(.close)
+        recorder.observe(watermark: nil)
         try log.close()
         acknowledgeAll()
         log = try Log.open(at: place, opening: OpenOptions(durability: durability))
+        watch()
+    }
+
+    /// The process dies, as far as the log can tell: its lock goes, nothing is flushed, and the next one recovers what is
+    /// in the cache alone.
+    private mutating func die() throws {
+        // What its threads were about to do they would do behind its death.
+        usleep(5000)
+        begin(.recovery)
+        let lock = place.appending("live/lock").string
+        for (name, _) in try contents(below: "/proc/self/fd") where linkTarget("/proc/self/fd/" + name) == lock {
+            // The same file, opened anew: without the locks.
+            let fresh = try openFile(lock, O_RDWR)
+            guard dup2(fresh.rawValue, CInt(name)!) >= 0 else { throw Errno(rawValue: errno) }
+            try fresh.close()
+        }
+        recorder.observe(watermark: nil)
+        dead.append(log)
+        log = try Log.open(at: place, opening: OpenOptions(durability: durability))
+        watch()
     }
 
     private mutating func retain() throws {
-        let begun = recorder.look()
+        let begun = begin(.retention)
         let report = try log.retain(Retention(segments: Int.random(in: 1...3, using: &chance)))
         promises.retentions.append((begun, recorder.look(), report.firstSequence))
     }
 
     private mutating func tail() throws {
         let name = ["a", "b"].randomElement(using: &chance)!
-        let begun = recorder.look()
+        let begun = begin(.namedTailer)
         var tailer = try log.tailer(named: name)
         // The first open of a name commits by itself.
         if !promises.commits.contains(where: { $0.name == name }), promises.base.tailers[name] == nil {
@@ -220,13 +287,5 @@ struct RecordedRun {
         let all = promises.allRecords
         guard let last = all.last else { return }
         promises.acknowledgements.append((recorder.look(), last.sequence + 1))
-    }
-
-    /// What the log calls durable is a promise too.
-    private mutating func noteDurable() {
-        guard let durable = try? log.durablePosition.rawValue else { return }
-        let time = recorder.look()
-        guard let first = promises.allRecords.first(where: { $0.position >= durable }) else { return acknowledgeAll() }
-        promises.acknowledgements.append((time, first.sequence))
     }
 }

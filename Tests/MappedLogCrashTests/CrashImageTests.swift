@@ -27,6 +27,7 @@ import Testing
             let found = campaign.findings.map(\.description)
             #expect(found == [])
             #expect(campaign.counts.images >= 100 && campaign.counts.recoveredTwice >= 10)
+            #expect(campaign.counts.imagesOf.count >= 6)
         }
     }
 

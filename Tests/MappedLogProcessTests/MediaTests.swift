@@ -54,56 +54,12 @@ extension ProcessTests {
             try log.close()
         }
 
-        /// A thousand on each medium, in four parts.
-        @Test(arguments: [LogMedium.sharedMemory, .systemV], 1...4)
-        func `cycles of create, append, kill and destroy leave memory as it was`(on medium: LogMedium, part: Int) throws
-        {
-            var random = SeededGenerator("cycles, \(medium), \(part)")
-            let scene = try Scene(nil, on: medium)
-            let location = try LogLocation(scene.log)
-            let before = try traces()
-            var destroyed = 0
-            let cycles = scaled(250)
-            for _ in 0..<cycles {
-                let appender = try scene.appender(0, ["--create", "65536", "--mix", "mixed"])
-                // Some die before there is a log, or in its creation, most in the midst of appends.
-                if Int.random(in: 0..<4, using: &random) > 0 {
-                    try scene.wait(for: "a first append") {
-                        scene.acknowledged(appender) > 0 || appender.process.hasEnded
-                    }
-                } else {
-                    test_sleep_ns(UInt64.random(in: 4_000_000..<40_000_000, using: &random))
-                }
-                test_sleep_ns(UInt64.random(in: 0..<1_000_000, using: &random))
-                #expect(appender.process.kill() == .killed(SIGKILL), "\(appender.process.lastLine)")
-                if try destroy(location) { destroyed += 1 }
-            }
-            print("\(medium), \(part): \(cycles) cycles, \(destroyed) logs destroyed")
-            #expect(destroyed > Int(cycles) / 2)
-            // What other programs on this machine have there may come and go.
-            try scene.wait(for: "memory as it was", within: 60) { try traces().isSubset(of: before) }
-            let listed = try Maintenance.list().map(\.location)
-            #expect(!listed.contains(location.description))
-        }
-
-        /// False: there was no log yet.
-        private func destroy(_ location: LogLocation) throws -> Bool {
-            do { try Maintenance.destroy(at: location) } catch {
-                guard error.code == .notFound else { throw error }
-                return false
-            }
-            return true
-        }
-
-        /// The logs in `/dev/shm`, and all that the kernel lists of System V.
-        private func traces() throws -> Set<String> {
-            let names = try FileManager.default.contentsOfDirectory(atPath: "/dev/shm").filter { $0.hasPrefix("mlog-") }
-            let tables = try ["shm", "sem"].map { try String(contentsOfFile: "/proc/sysvipc/\($0)", encoding: .utf8) }
-            // Key and id of each.
-            let objects = tables.flatMap { $0.split(separator: "\n").dropFirst() }.map {
-                $0.split(separator: " ").prefix(2).joined(separator: " ")
-            }
-            return Set(names + objects)
+        @Test(arguments: [LogMedium.sharedMemory, .systemV])
+        func `cycles of create, append, kill and destroy leave memory as it was`(on medium: LogMedium) throws {
+            var random = SeededGenerator("cycles, \(medium)")
+            let count = try MemoryCycles(on: medium).run(Int(scaled(100)), using: &random)
+            print("\(medium): \(count.cycles) cycles, \(count.destroyed) logs destroyed")
+            #expect(count.destroyed > count.cycles / 2)
         }
     }
 }

@@ -6,6 +6,8 @@ import _CTestSupport
 
 /// Real processes that append, tail, compact, remove and copy, and that are killed, stopped and continued at random,
 /// beside one that takes every lock it can get; an oracle compares what each was told with what tailers saw.
+///
+/// In memory nobody compacts or copies, and nobody but writers can take a lock: there all victims append or tail.
 public final class KillStorm {
     /// What was done, and what came of it.
     public struct Count: Sendable {
@@ -26,6 +28,7 @@ public final class KillStorm {
         public init() {}
     }
 
+    private let medium: LogMedium
     private let scene: Scene
     private var random: SeededGenerator
     private var count = Count()
@@ -39,15 +42,12 @@ public final class KillStorm {
     }
 
     /// Creates the log.
-    public init(seed: UInt64) throws {
+    public init(seed: UInt64, on medium: LogMedium = .file) throws {
+        self.medium = medium
         random = SeededGenerator(seed: seed)
-        scene = try Scene(
-            LogOptions(
-                segmentSize: 64 << 10,
-                permissions: [.ownerReadWrite, .groupRead, .otherRead],
-                durability: .never
-            )
-        )
+        var options = LogOptions(segmentSize: 64 << 10, durability: .never)
+        if medium == .file { options.permissions = [.ownerReadWrite, .groupRead, .otherRead] }
+        scene = try Scene(options, on: medium)
         // The board is the test's own means, for another user too.
         _ = unsafe chmod(scene.directory.string, 0o777)
         _ = unsafe chmod(scene.directory.appending("board").string, 0o666)
@@ -61,8 +61,13 @@ public final class KillStorm {
             scene.tailer(["--protecting", "first"]), scene.tailer(["--read-only", "--protecting", "second"]),
         ]
         let steady = try [0, 1].map { try scene.appender($0, ["--mix", "mixed", "--pace", "200000"]) }
-        let lockTaker = try scene.worker("take-locks", ["--read-only"], through: geteuid() == 0 ? nobody : [])
-        for process in steady.map(\.process) + [lockTaker] {
+        var steadyProcesses = steady.map(\.process)
+        if medium == .file {
+            steadyProcesses.append(
+                try scene.worker("take-locks", ["--read-only"], through: geteuid() == 0 ? nobody : [])
+            )
+        }
+        for process in steadyProcesses {
             guard try process.line(within: 20) == "ready" else { throw Refuted("a process could not start") }
         }
         while .now < deadline, count.allKills < kills, Self.hasRoom(scene) {
@@ -70,7 +75,7 @@ public final class KillStorm {
             if let victim = victims[place] { try kill(victim) }
             victims[place] = try start(place)
             if Int.random(in: 0..<4, using: &random) == 0 { stopOne(steady) }
-            for process in steady.map(\.process) + tailers.map(\.process) + [lockTaker] where process.hasEnded {
+            for process in steadyProcesses + tailers.map(\.process) where process.hasEnded {
                 throw Refuted("a process ended that nobody killed: \(process.lastLine)")
             }
         }
@@ -94,7 +99,7 @@ public final class KillStorm {
                 ["--durability", durability, "--mix", "mixed", "--pace", "20000"]
             )
             return Victim(role: "appender", process: appender.process, appender: appender)
-        case 3:
+        case 3 where medium == .file:
             return Victim(role: "maintainer", process: try scene.worker("maintain", copies), appender: nil)
         case 4:
             let entry = scene.entry(named: "named tailer")

@@ -14,6 +14,7 @@ public import _CTestSupport
 
     /// Why processes can't be traced here, or nil.
     public static let obstacle: String? = {
+        if let obstacle = Sanitizer.tracingObstacle { return obstacle }
         let status = test_victim_is_possible()
         return status == 0
             ? nil : "processes can't be traced here: \(Errno(rawValue: -status)) (needs ptrace(2), x86-64)"

@@ -50,6 +50,8 @@ struct CrashImages: ParsableCommand {
             \(counts.recoveredTwice) recovered twice; \(counts.withoutLog) before the log was made
             """
         )
+        let kinds = Activity.allCases.map { "\($0.rawValue) \(counts.imagesOf[$0] ?? 0)" }
+        print("  in or just behind: \(kinds.joined(separator: ", "))")
         fflush(nil)
     }
 

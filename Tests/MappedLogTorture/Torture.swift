@@ -8,8 +8,11 @@ struct Torture: ParsableCommand {
         commandName: "mlog-torture",
         abstract: "Tries to refute what MappedLog promises.",
         discussion:
-            "Each campaign prints its seed, what it did, and how to replay what it found. Exit status 1: it found something.",
-        subcommands: [CrashImages.self, Kill.self, Faults.self, NeighboursCampaign.self]
+            """
+            Each campaign prints its seed, what it did, and how to replay what it found. Exit status 1: it found something. \
+            One more, `fuzz`, is a program of its own: tools/torture starts it.
+            """,
+        subcommands: [CrashImages.self, Kill.self, Media.self, Faults.self, NeighboursCampaign.self]
     )
 }
 

@@ -162,3 +162,13 @@ int test_record_check(const void *bytes, size_t size, uint32_t *writer, uint64_t
 }
 
 uint64_t test_digest(uint64_t digest, uint64_t value) { return mix(digest ^ value); }
+
+const char *test_sanitizer(void) {
+#if __has_feature(thread_sanitizer)
+    return "ThreadSanitizer";
+#elif __has_feature(address_sanitizer)
+    return "AddressSanitizer";
+#else
+    return NULL;
+#endif
+}

@@ -22,6 +22,9 @@ internal import _CMappedLog
     nonisolated(unsafe) let local: UnsafeMutablePointer<Local>
     /// The active segment itself; only under the append lock.
     nonisolated(unsafe) let active: UnsafeMutablePointer<Segment?>
+    /// Appends load these two of them without a fence: who stores fences all threads.
+    private let isClosed: SharedWord<UInt32>
+    private let wantsBell: SharedWord<UInt32>
 
     /// Far from every position, so that the offset of any tail is out of the segment.
     static let noBase = UInt64(1) << 63
@@ -85,6 +88,9 @@ internal import _CMappedLog
         unsafe local = .allocate(capacity: 1)
         // Never stored to: `base` says that there is none.
         unsafe local.initialize(to: Local(start: UnsafeMutableRawPointer(local)))
+        let words = unsafe UnsafeMutableRawPointer(local)
+        unsafe isClosed = SharedWord(words + MemoryLayout<Local>.offset(of: \.isClosed)!)
+        unsafe wantsBell = SharedWord(words + MemoryLayout<Local>.offset(of: \.wantsBell)!)
     }
 
     deinit {
@@ -223,7 +229,7 @@ internal import _CMappedLog
         if unsafe mlog_thread_log(thread) != nil { throw .reentrant }
         try forkGuard.check()
         unsafe mlog_thread_enter(thread, Unmanaged.passUnretained(self).toOpaque())
-        if unsafe local.pointee.isClosed == 0 { return unsafe thread }
+        if isClosed.relaxedLoad() == 0 { return unsafe thread }
         unsafe mlog_thread_leave(thread)
         throw .closed
     }
@@ -346,12 +352,12 @@ internal import _CMappedLog
         unsafe mutex.unlock(turn.thread)
         waiters.wake(.committed)
         if turn.isAtBell { preparer.ring() }
-        if unsafe local.pointee.wantsBell != 0 { ringHousekeeper() }
+        if wantsBell.relaxedLoad() != 0 { ringHousekeeper() }
     }
 
     @inline(never)
     private func ringHousekeeper() {
-        unsafe local.pointee.wantsBell = 0
+        wantsBell.relaxedStore(0)
         housekeeper.ring()
     }
 
@@ -369,7 +375,7 @@ internal import _CMappedLog
     ///
     /// Returns once every thread's next append sees it.
     func askForBell() {
-        unsafe local.pointee.wantsBell = 1
+        wantsBell.relaxedStore(1)
         mlog_fence_all_threads()
     }
 
@@ -399,7 +405,7 @@ internal import _CMappedLog
 
     /// No append begins any more, and none is under way when this returns.
     func closeAndDrain() {
-        unsafe local.pointee.isClosed = 1
+        isClosed.relaxedStore(1)
         mlog_fence_all_threads()
         unsafe mlog_threads_drain(Unmanaged.passUnretained(self).toOpaque())
     }

@@ -121,6 +121,14 @@ final class Flusher: Sendable {
         if control.durable.load() < end { try flush(to: end) }
     }
 
+    /// What a flush that is asked for now has to cover.
+    ///
+    /// Poison comes first: a disk that failed may not even let a segment be opened, and this is why.
+    func target() throws(LogError) -> UInt64 {
+        try throwIfPoisoned()
+        return try visibleEnd()
+    }
+
     /// The position behind the last visible frame.
     ///
     /// Of the tail alone this would be a frame short where a writer died or stands between its commit and its next

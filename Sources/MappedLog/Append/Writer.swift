@@ -154,7 +154,7 @@ final class Writer: Sendable {
         guard place.medium.isPersistent else { return try syncInMemory() }
         let thread = try unsafe appender.enter()
         defer { unsafe mlog_thread_leave(thread) }
-        try flusher.flush(upTo: try flusher.visibleEnd())
+        try flusher.flush(upTo: try flusher.target())
     }
 
     func sync() async throws(LogError) {
@@ -173,7 +173,7 @@ final class Writer: Sendable {
     private func syncTarget() throws(LogError) -> UInt64 {
         let thread = try unsafe appender.enter()
         defer { unsafe mlog_thread_leave(thread) }
-        return try flusher.visibleEnd()
+        return try flusher.target()
     }
 
     // MARK: Close
@@ -194,7 +194,7 @@ final class Writer: Sendable {
             appender.closeAndDrain()
             lock.dropWriterLock()
         }
-        try flusher.flush(upTo: try flusher.visibleEnd())
+        try flusher.flush(upTo: try flusher.target())
         _ = try housekeeper.mark()
         try lock.lockGate(timeout: recoveryTimeout)
         defer { lock.unlockGate() }

@@ -73,14 +73,15 @@ internal import _CMappedLog
     ///
     /// Only under the append lock.
     ///
-    /// Field by field, and before any later store to the segment: a repair must find the bound of what was written.
+    /// Field by field, and before any later store to the segment: a repair must find the bound of what was written. Who
+    /// reads without the lock may look meanwhile.
     @inline(__always)
     func fillNextSlot(_ generation: UInt64, _ slot: mlog_append_slot) {
-        let pointer = unsafe slotPointer(generation &+ 1)
-        unsafe pointer.pointee.sequence = slot.sequence
-        unsafe pointer.pointee.smallest_timestamp = slot.smallest_timestamp
-        unsafe pointer.pointee.largest_timestamp = slot.largest_timestamp
-        unsafe SharedWord<UInt64>(UnsafeMutableRawPointer(pointer)).store(slot.tail)
+        let words = words(of: generation &+ 1)
+        words.sequence.relaxedStore(slot.sequence)
+        words.smallest.relaxedStore(UInt64(bitPattern: slot.smallest_timestamp))
+        words.largest.relaxedStore(UInt64(bitPattern: slot.largest_timestamp))
+        words.tail.store(slot.tail)
         mlog_release_fence()
     }
 
@@ -88,12 +89,12 @@ internal import _CMappedLog
     func currentSlot() -> mlog_append_slot {
         while true {
             let before = generation.load()
-            let pointer = unsafe slotPointer(before)
-            let copy = unsafe mlog_append_slot(
-                tail: SharedWord<UInt64>(UnsafeMutableRawPointer(pointer)).load(),
-                sequence: pointer.pointee.sequence,
-                smallest_timestamp: pointer.pointee.smallest_timestamp,
-                largest_timestamp: pointer.pointee.largest_timestamp
+            let words = words(of: before)
+            let copy = mlog_append_slot(
+                tail: words.tail.load(),
+                sequence: words.sequence.relaxedLoad(),
+                smallest_timestamp: Int64(bitPattern: words.smallest.relaxedLoad()),
+                largest_timestamp: Int64(bitPattern: words.largest.relaxedLoad())
             )
             mlog_acquire_fence()
             if generation.load() == before { return copy }
@@ -106,6 +107,22 @@ internal import _CMappedLog
         let offset = MemoryLayout<mlog_control>.offset(of: \mlog_control.slot)!
         return unsafe (UnsafeMutableRawPointer(control) + offset).assumingMemoryBound(to: mlog_append_slot.self)
             + Int(generation & 1)
+    }
+
+    private typealias SlotWords = (
+        tail: SharedWord<UInt64>, sequence: SharedWord<UInt64>, smallest: SharedWord<UInt64>,
+        largest: SharedWord<UInt64>
+    )
+
+    @inline(__always)
+    private func words(of generation: UInt64) -> SlotWords {
+        let slot = UnsafeMutableRawPointer(unsafe slotPointer(generation))
+        return unsafe (
+            SharedWord(slot + MemoryLayout<mlog_append_slot>.offset(of: \.tail)!),
+            SharedWord(slot + MemoryLayout<mlog_append_slot>.offset(of: \.sequence)!),
+            SharedWord(slot + MemoryLayout<mlog_append_slot>.offset(of: \.smallest_timestamp)!),
+            SharedWord(slot + MemoryLayout<mlog_append_slot>.offset(of: \.largest_timestamp)!)
+        )
     }
 
     // MARK: Whose it is

@@ -31,9 +31,11 @@ extension DirectoryMedium {
             do throws(LogError) {
                 kept = try OpenFile(target, flags, mode: 0o600)
             } catch  where error.errno == .fileExists {
-                // A recovery that was interrupted kept these very bytes already.
-                if try Self.equal(file, range, target) { return target }
-                continue
+                guard try Self.equal(file, range, target) else { continue }
+                // A recovery that was interrupted kept these very bytes already, maybe in the cache alone.
+                try OpenFile(target, O_RDONLY | O_NOFOLLOW).flush()
+                try OpenFile(lostAndFound, O_RDONLY | O_DIRECTORY).flush()
+                return target
             }
             try kept.changeMode(permissions.rawValue)
             try Self.copy(file, range, to: kept)

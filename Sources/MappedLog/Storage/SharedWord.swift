@@ -17,6 +17,14 @@ extension SharedWord where Value == UInt64 {
 
     @inline(__always)
     func store(_ value: UInt64) { unsafe word.pointee.store(value, ordering: .releasing) }
+
+    // For words whose order others give, by their own stores or by fences.
+
+    @inline(__always)
+    func relaxedLoad() -> UInt64 { unsafe word.pointee.load(ordering: .relaxed) }
+
+    @inline(__always)
+    func relaxedStore(_ value: UInt64) { unsafe word.pointee.store(value, ordering: .relaxed) }
 }
 
 extension SharedWord where Value == UInt32 {
@@ -25,6 +33,12 @@ extension SharedWord where Value == UInt32 {
 
     @inline(__always)
     func store(_ value: UInt32) { unsafe word.pointee.store(value, ordering: .releasing) }
+
+    @inline(__always)
+    func relaxedLoad() -> UInt32 { unsafe word.pointee.load(ordering: .relaxed) }
+
+    @inline(__always)
+    func relaxedStore(_ value: UInt32) { unsafe word.pointee.store(value, ordering: .relaxed) }
 
     @inline(__always)
     func exchange(_ value: UInt32) -> UInt32 {

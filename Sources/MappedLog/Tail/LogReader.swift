@@ -105,8 +105,10 @@ final class LogReader: Sendable {
     }
 
     private var cleanClose: mlog_append_slot? {
-        guard let control, control.namesItself(log.id) else { return nil }
-        return control.cleanClose?.slot
+        guard let control, control.namesItself(log.id), let closed = control.cleanClose?.slot,
+            log.geometry.isFrameStart(closed.tail)
+        else { return nil }
+        return closed
     }
 
     private func survey() throws(LogError) -> LogSurvey {
@@ -123,6 +125,17 @@ final class LogReader: Sendable {
     /// never catch up with a writer.
     private func visibleEnd(_ control: ControlBlock) throws(LogError) -> End {
         let slot = control.currentSlot()
+        // A tailer loads words from there on, and a word that isn't aligned may reach out of the segment.
+        guard log.geometry.isFrameStart(slot.tail) else {
+            throw LogError(
+                .damaged,
+                file: control.file.path,
+                position: Position(rawValue: slot.tail),
+                expected: "a tail where a frame may start",
+                found: "\(slot.tail)",
+                advice: "close the log in all processes, then open it for writing: that makes the file anew"
+            )
+        }
         var (position, sequence) = (slot.tail, slot.sequence)
         var next = try activeSegment(log.geometry.base(of: position))
         while let segment = next {

@@ -1,5 +1,6 @@
 import SystemPackage
 import Testing
+import _CMappedLog
 
 @testable import MappedLog
 
@@ -185,6 +186,37 @@ import Testing
                     }
                 }
             }
+        }
+    }
+
+    @Test(arguments: [UInt64(0), 1, 4095, 4097, 61_441, 61_448, 65_533, 65_536, 1 << 40 | 4097, .max])
+    func `a control block whose tail is no place for a frame is an error, and made anew by a writer`(tail: UInt64)
+        throws
+    {
+        try withTemporaryDirectory(inMemory: true) { directory in
+            let path = directory.appending("log")
+            let log = try Log.create(at: path, options: LogOptions(segmentSize: 64 << 10, durability: .never))
+            try log.append([7])
+            try log.close()
+            let control = path.appending("live/control")
+            let slots = MemoryLayout<mlog_control>.offset(of: \.slot)!
+            for slot in 0..<2 {
+                for byte in 0..<8 {
+                    try edit(control, at: slots + 32 * slot + byte) { _ in UInt8(truncatingIfNeeded: tail >> (8 * byte))
+                    }
+                }
+            }
+            let reader = try Log.openReadOnly(at: path)
+            for start in [TailStart.end, .sequence(1), .time(.now)] {
+                do throws(LogError) {
+                    _ = try reader.tailer(from: start)
+                    Issue.record("\(start) leads somewhere")
+                } catch {
+                    #expect(error.code == .damaged && error.file == control, "\(error)")
+                }
+            }
+            #expect(try Log.open(at: path).append([8]).sequence == 1)
+            #expect(Sight.of(path).records.map(\.payload) == [[7], [8]])
         }
     }
 }

@@ -1,4 +1,5 @@
 import Foundation
+import MappedLogTestSupport
 import SystemPackage
 import Testing
 
@@ -7,6 +8,7 @@ import Testing
     /// The first must compile: it shows that the others fail for their own reasons.
     @Test(
         .enabled(if: Compiler.isThere, "needs swiftc, and the modules of this build"),
+        .disabled(if: Sanitizer.name != nil, "the compiler says the same without a sanitizer, and finds its modules"),
         arguments: [
             (
                 "guard let record = try tailer.next() else { return 0 }; return record.payload.byteCount",

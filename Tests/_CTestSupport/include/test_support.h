@@ -35,6 +35,8 @@ int test_take_locks(int descriptor);
 int test_map_for_writing(const char *path);
 // FUTEX_WAKE on every word of a file that may be read.
 void test_wake_all_words(const char *path);
+// Which sanitizer this program was built with; NULL: none.
+const char *test_sanitizer(void);
 // At most so much address space and so many seconds of processor time for this process: setrlimit(2).
 int test_limit(uint64_t bytes, uint64_t seconds);
 
