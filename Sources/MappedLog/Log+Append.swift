@@ -42,13 +42,17 @@ extension Log {
     /// Closures infer `any Error`: a result keeps the type.
     @usableFromInline
     func appendResult(_ bytes: UnsafeRawBufferPointer, _ timestamp: Timestamp?) -> Result<Appended, LogError> {
-        do throws(LogError) {
-            let writer = try openWriter()
-            let appended = try unsafe writer.appender.append(bytes, timestamp: timestamp)
-            try writer.applyDurability(upTo: appended.end.rawValue)
-            return .success(appended)
-        } catch {
-            return .failure(error)
+        guard let appender else { return .failure(readOnly) }
+        return appender.use { appender in
+            do throws(LogError) {
+                let appended = try unsafe appender.append(bytes, timestamp: timestamp)
+                if appender.mustFlush(upTo: appended.end.rawValue) {
+                    try openWriter().applyDurability(upTo: appended.end.rawValue)
+                }
+                return .success(appended)
+            } catch {
+                return .failure(error)
+            }
         }
     }
 
@@ -130,9 +134,11 @@ extension Log {
 
     @inline(__always)
     private func openWriter() throws(LogError) -> Writer {
-        guard let writer else {
-            throw LogError(.readOnly, file: path, advice: "open it with Log.open(at:)")
-        }
+        guard let writer else { throw readOnly }
         return writer
+    }
+
+    private var readOnly: LogError {
+        LogError(.readOnly, file: path, advice: "open it with Log.open(at:)")
     }
 }

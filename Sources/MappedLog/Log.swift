@@ -20,6 +20,8 @@ public final class Log: Sendable {
     let reader: LogReader
     /// Nil: opened read-only.
     let writer: Writer?
+    /// The writer's, for the append path.
+    let appender: BorrowedAppender?
 
     /// The size of each segment in bytes.
     public var segmentSize: UInt64 { reader.log.geometry.segmentSize }
@@ -37,6 +39,7 @@ public final class Log: Sendable {
         recovery = writer?.recovery
         self.reader = reader
         self.writer = writer
+        appender = (writer?.appender).map { BorrowedAppender($0) }
     }
 
     deinit {
@@ -138,9 +141,13 @@ public final class Log: Sendable {
         } else {
             waiters = nil
         }
+        var control: ControlBlock?
+        if let file = try? place.medium.openControl(writable: false) {
+            control = try? ControlBlock(file, writable: false)
+        }
         let reader = LogReader(
             place,
-            control: nil,
+            control: control,
             waiters: waiters,
             system: try .current(),
             forkGuard: try ForkGuard()

@@ -21,24 +21,62 @@ public struct LogError: Error, Sendable, CustomStringConvertible {
     }
 
     /// The kind of failure.
-    public let code: Code
+    public var code: Code { details.code }
     /// The file concerned.
-    public let file: FilePath?
+    public var file: FilePath? { details.file }
     /// The position in the log, or nil where the failure isn't about one place.
-    public let position: Position?
+    public var position: Position? { details.position }
     /// What should have been there.
-    public let expected: String?
+    public var expected: String? { details.expected }
     /// What was there instead.
-    public let found: String?
+    public var found: String? { details.found }
     /// What the system said.
-    public let errno: Errno?
+    public var errno: Errno? { details.errno }
     /// The error that an in-place append's closure threw (``Code/fillFailed``).
-    public let underlyingError: (any Error)?
+    public var underlyingError: (any Error)? { details.underlyingError }
     /// The sequences that are gone, for ``Code/recordsGone``.
-    public let goneSequences: Range<UInt64>?
+    public var goneSequences: Range<UInt64>? { details.goneSequences }
     /// What to do.
-    public let advice: String
+    public var advice: String { details.advice }
 
+    /// One reference, so that a call that may throw costs no more than one that may not.
+    private let details: Details
+
+    private final class Details: Sendable {
+        let code: Code
+        let file: FilePath?
+        let position: Position?
+        let expected: String?
+        let found: String?
+        let errno: Errno?
+        let underlyingError: (any Error)?
+        let goneSequences: Range<UInt64>?
+        let advice: String
+
+        init(
+            _ code: Code,
+            _ file: FilePath?,
+            _ position: Position?,
+            _ expected: String?,
+            _ found: String?,
+            _ errno: Errno?,
+            _ underlyingError: (any Error)?,
+            _ goneSequences: Range<UInt64>?,
+            _ advice: String
+        ) {
+            self.code = code
+            self.file = file
+            self.position = position
+            self.expected = expected
+            self.found = found
+            self.errno = errno
+            self.underlyingError = underlyingError
+            self.goneSequences = goneSequences
+            self.advice = advice
+        }
+    }
+
+    @inline(never)
     init(
         _ code: Code,
         file: FilePath? = nil,
@@ -50,15 +88,17 @@ public struct LogError: Error, Sendable, CustomStringConvertible {
         goneSequences: Range<UInt64>? = nil,
         advice: String
     ) {
-        self.code = code
-        self.file = file
-        self.position = position
-        self.expected = expected
-        self.found = found
-        self.errno = errno
-        self.underlyingError = underlyingError
-        self.goneSequences = goneSequences
-        self.advice = advice
+        details = Details(
+            code,
+            file,
+            position,
+            expected,
+            found,
+            errno,
+            underlyingError,
+            goneSequences,
+            advice
+        )
     }
 
     /// The failure in one line: what, file, position, expected, found, what to do.

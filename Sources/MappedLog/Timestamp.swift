@@ -30,9 +30,8 @@ public enum LogClock: Sendable, Hashable {
     case precise
 
     @inline(__always)
-    func read() -> Int64 {
-        var time = timespec()
-        unsafe clock_gettime(self == .coarse ? CLOCK_REALTIME_COARSE : CLOCK_REALTIME, &time)
-        return Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec)
-    }
+    func read() -> Int64 { mlog_clock_read(identifier) }
+
+    /// As clock_gettime(2) knows it.
+    var identifier: CInt { self == .coarse ? CLOCK_REALTIME_COARSE : CLOCK_REALTIME }
 }

@@ -105,6 +105,28 @@ int64_t mlog_filesystem_type(int descriptor) {
     return (int64_t)(uint32_t)information.f_type;
 }
 
+// ---- Memory --------------------------------------------------------------------------------------------------
+
+static void *reserve_at(void *place, size_t byte_count, int flags) {
+    flags |= MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE;
+    void *memory = mmap(place, byte_count, PROT_READ | PROT_WRITE, flags, -1, 0);
+    if (memory == MAP_FAILED) return NULL;
+    madvise(memory, byte_count, MADV_DONTFORK);
+    // A huge page would keep memory for far more than what was stored to.
+    madvise(memory, byte_count, MADV_NOHUGEPAGE);
+    return memory;
+}
+
+void *mlog_reserve(size_t byte_count) { return reserve_at(NULL, byte_count, 0); }
+
+int mlog_move_pages(void *from, void *to, size_t byte_count) {
+    int keep_old_place = 4;  // MREMAP_DONTUNMAP, which older headers don't name
+    void *moved = mremap(from, byte_count, byte_count, MREMAP_MAYMOVE | MREMAP_FIXED | keep_old_place, to);
+    if (moved == MAP_FAILED) return -errno;
+    // Made anew the old place becomes one mapping with its neighbours again: a process may have only so many.
+    return reserve_at(from, byte_count, MAP_FIXED) == NULL ? -errno : 0;
+}
+
 // ---- Mutex ---------------------------------------------------------------------------------------------------
 
 int mlog_mutex_init(void *mutex) {
@@ -142,6 +164,8 @@ int mlog_futex_wait(const uint32_t *word, uint32_t expected, uint64_t timeout_ns
 }
 
 int mlog_futex_wake_all(uint32_t *word) { return result(syscall(SYS_futex, word, FUTEX_WAKE, 0x7FFFFFFF, NULL, NULL, 0)); }
+
+int mlog_futex_wake_one(uint32_t *word) { return result(syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0)); }
 
 int mlog_membarrier_register(void) {
     return result(syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, 0, 0));
@@ -222,6 +246,28 @@ static void prepare_marks(void) {
     if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0) mlog_threads_need_fence = 1;
 }
 
+// ThreadSanitizer knows a mutex by the C library's calls.
+#if defined(__SANITIZE_THREAD__)
+#define IS_WATCHED 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define IS_WATCHED 1
+#endif
+#endif
+
+// The list that the C library has registered, if it chains pthread_mutex_t as mapped_log_lock.h does.
+static mlog_robust_list *find_robust_list(void) {
+#if defined(__GLIBC__) && defined(__LP64__) && !defined(IS_WATCHED)
+    mlog_robust_list *head = NULL;
+    size_t length = 0;
+    if (syscall(SYS_get_robust_list, 0, &head, &length) != 0 || head == NULL || length != sizeof *head) return NULL;
+    long offset = (long)offsetof(pthread_mutex_t, __data.__lock) - (long)offsetof(pthread_mutex_t, __data.__list.__next);
+    return head->futex_offset == offset ? head : NULL;
+#else
+    return NULL;
+#endif
+}
+
 mlog_thread_mark *mlog_thread_mark_make(void) {
     pthread_once(&marks_once, prepare_marks);
     mlog_thread_mark *mark = atomic_load(&all_marks);
@@ -236,6 +282,8 @@ mlog_thread_mark *mlog_thread_mark_make(void) {
         mark->next = atomic_load(&all_marks);
         while (!atomic_compare_exchange_weak(&all_marks, &mark->next, mark)) {}
     }
+    mark->id = (int)syscall(SYS_gettid);
+    mark->robust_list = find_robust_list();
     pthread_setspecific(marks_key, mark);
     mlog_this_thread = mark;
     return mark;

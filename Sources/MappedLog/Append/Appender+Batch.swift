@@ -17,6 +17,21 @@ struct BatchPayloads {
     }
 }
 
+extension BatchPayloads {
+    /// The word of a record's frame, with its place in the batch.
+    fileprivate func word(_ number: Int) -> FrameWord {
+        let flags: UInt8
+        if lengths.count == 1 {
+            flags = 0
+        } else if number == 0 {
+            flags = FrameWord.Batch.first
+        } else {
+            flags = number == lengths.count - 1 ? FrameWord.Batch.last : FrameWord.Batch.inner
+        }
+        return FrameWord(kind: .record, length: UInt32(lengths[number]), flags: flags)
+    }
+}
+
 extension Appender {
     /// Appends all records or none: all become visible at once.
     func append(_ batch: BatchPayloads, timestamp: Timestamp?) throws(LogError) -> AppendedBatch {
@@ -24,84 +39,59 @@ extension Appender {
         guard size <= geometry.largestAppend else { throw batchTooLarge(size) }
         let thread = try unsafe enter()
         defer { unsafe mlog_thread_leave(thread) }
-        var turn = try begin(room: size)
+        let turn = try unsafe begin(room: size, thread)
         let slot = turn.slot
-        let time = timestamp ?? Timestamp(nanosecondsSince1970: clock.read())
-        let records = UInt64(batch.lengths.count)
-        control.fillNextSlot(
-            turn.generation,
-            slot.adding(
-                records: records,
-                size: size,
-                smallest: time.nanosecondsSince1970,
-                largest: time.nanosecondsSince1970
-            )
-        )
-        let words = writeFrames(batch, turn, time)
+        let time = timestamp?.nanosecondsSince1970 ?? clock.read()
+        let count = batch.lengths.count
+        let next = slot.adding(records: UInt64(count), size: size, smallest: time, largest: time)
+        control.fillNextSlot(turn.generation, next)
+        writeFrames(batch, turn, time)
         // All frames are complete before any word, and the first word comes last.
-        if words.count > 1 { control.batchWords.store(1) }
-        for (offset, word) in words.reversed() { unsafe commit(word, at: active.pointee.start + Int(offset)) }
-        if words.count > 1 { control.batchWords.store(0) }
-        finish(&turn, behind: turn.offset + size)
+        if count > 1 { control.batchWords.store(1) }
+        commitWords(batch, turn, end: turn.offset + size)
+        if count > 1 { control.batchWords.store(0) }
+        finish(turn)
 
-        let (lastOffset, lastWord) = words[words.count - 1]
-        let last = slot.tail + lastOffset - turn.offset
+        let firstSize = FrameWord.frameSize(payload: UInt64(batch.lengths[0]))
+        let lastSize = FrameWord.frameSize(payload: UInt64(batch.lengths[count - 1]))
         return AppendedBatch(
-            first: Appended(
-                sequence: slot.sequence,
-                position: slot.tail,
-                end: slot.tail + words[0].word.frameSize
-            ),
-            last: Appended(sequence: slot.sequence &+ records &- 1, position: last, end: last + lastWord.frameSize),
-            count: words.count
+            first: Appended(sequence: slot.sequence, position: slot.tail, end: slot.tail + firstSize),
+            last: Appended(sequence: next.sequence &- 1, position: next.tail - lastSize, end: next.tail),
+            count: count
         )
     }
 
-    private func writeFrames(
-        _ batch: BatchPayloads,
-        _ turn: Turn,
-        _ time: Timestamp
-    ) -> [(offset: UInt64, word: FrameWord)] {
-        var words: [(offset: UInt64, word: FrameWord)] = []
-        words.reserveCapacity(batch.lengths.count)
+    private func writeFrames(_ batch: BatchPayloads, _ turn: Turn, _ time: Int64) {
         var at = turn.offset
-        var read = 0
         var slot = turn.slot
-        for (number, length) in batch.lengths.enumerated() {
-            let word = FrameWord(
-                kind: .record,
-                length: UInt32(length),
-                flags: Self.flags(number, of: batch.lengths.count)
-            )
-            let frame = unsafe active.pointee.start + Int(at)
-            unsafe batch.bytes.withUnsafeBytes { bytes in
-                guard let start = bytes.baseAddress else { return }
-                unsafe (frame + MLOG_FRAME_HEADER_BYTES).copyMemory(from: start + read, byteCount: length)
+        unsafe batch.bytes.withUnsafeBytes { bytes in
+            var read = 0
+            for number in 0..<batch.lengths.count {
+                let word = batch.word(number)
+                unsafe write(
+                    bytes.baseAddress.map { unsafe $0 + read },
+                    turn.start + Int(at),
+                    word,
+                    turn,
+                    position: slot.tail,
+                    timestamp: time
+                )
+                index(turn, at, slot)
+                read += batch.lengths[number]
+                at += word.frameSize
+                slot = slot.adding(records: 1, size: word.frameSize, smallest: time, largest: time)
             }
-            unsafe complete(
-                frame,
-                word,
-                position: slot.tail,
-                timestamp: time.nanosecondsSince1970
-            )
-            index(at, slot)
-            words.append((at, word))
-            read += length
-            at += word.frameSize
-            slot = slot.adding(
-                records: 1,
-                size: word.frameSize,
-                smallest: time.nanosecondsSince1970,
-                largest: time.nanosecondsSince1970
-            )
         }
-        return words
     }
 
-    private static func flags(_ number: Int, of count: Int) -> UInt8 {
-        if count == 1 { return 0 }
-        if number == 0 { return FrameWord.Batch.first }
-        return number == count - 1 ? FrameWord.Batch.last : FrameWord.Batch.inner
+    /// Makes the frames visible, the last one's word first.
+    private func commitWords(_ batch: BatchPayloads, _ turn: Turn, end: UInt64) {
+        var at = end
+        for number in (0..<batch.lengths.count).reversed() {
+            let word = batch.word(number)
+            at -= word.frameSize
+            unsafe commit(word, at: turn.start + Int(at))
+        }
     }
 
     private func batchTooLarge(_ size: UInt64) -> LogError {

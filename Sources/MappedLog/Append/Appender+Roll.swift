@@ -4,7 +4,7 @@ internal import _CMappedLog
 
 extension Appender {
     /// The slow half of `begin`: refuses when the log is closed for writing, maps the active segment when another
-    /// process has moved on, and rolls when the segment is full.
+    /// process has moved on, rolls when the segment is full, and finds that the preparer is to be rung.
     @inline(never)
     func makeRoom(_ turn: inout Turn, _ room: UInt64) throws(LogError) {
         if let failure = writingFailure() { throw failure }
@@ -19,6 +19,9 @@ extension Appender {
         }
         try enterSegment(&turn)
         if !geometry.fits(offset: turn.offset, size: room, isEnd: false) { try roll(&turn) }
+        guard unsafe turn.offset + room > local.pointee.bellOffset else { return }
+        turn.isAtBell = true
+        setBell(.max)
     }
 
     /// Why nothing may be written any more, or nil.
@@ -29,24 +32,24 @@ extension Appender {
     /// Makes the segment that holds the tail this process's active one.
     func enterSegment(_ turn: inout Turn) throws(LogError) {
         let base = geometry.base(of: turn.slot.tail)
-        if unsafe active.pointee.base != base {
+        if unsafe local.pointee.base != base {
             let segment = try segments.segment(base)
-            unsafe active.pointee = ActiveSegment(
-                segment: segment,
-                base: base,
-                start: segment.start,
-                seed: segment.seed,
-                bellOffset: 0
-            )
+            unsafe active.pointee = segment
+            unsafe local.pointee.start = segment.start
+            unsafe local.pointee.seed = segment.seed
+            unsafe local.pointee.base = base
+            setBell(0)
         }
         turn.offset = turn.slot.tail - base
+        unsafe turn.start = local.pointee.start
+        turn.seed = unsafe local.pointee.seed
     }
 
     /// Ends the active segment and goes on in the next (`spec/protocol.md`, "Roll").
     private func roll(_ turn: inout Turn) throws(LogError) {
-        let base = unsafe active.pointee.base
+        let base = unsafe local.pointee.base
         let next = try segments.prepared(base + geometry.segmentSize)
-        guard let segment = unsafe active.pointee.segment, let line = segment.activation else {
+        guard let segment = unsafe active.pointee, let line = segment.activation else {
             throw .damaged(
                 segments.log.medium.segmentPath(base),
                 base + UInt64(MLOG_ACTIVATION_OFFSET),
@@ -59,7 +62,7 @@ extension Appender {
         control.fillNextSlot(turn.generation, turn.slot.adding(records: 0, size: size, smallest: .max, largest: .min))
         let frame = unsafe segment.start + Int(turn.offset)
         let word = FrameWord(kind: .end, length: 0)
-        unsafe complete(frame, word, position: turn.slot.tail, timestamp: LogClock.coarse.read())
+        unsafe complete(frame, word, turn, position: turn.slot.tail, timestamp: LogClock.coarse.read())
         unsafe commit(word, at: frame)
         finishRoll(&turn, segment, line)
         try enterSegment(&turn)
@@ -137,13 +140,13 @@ extension Appender {
                 advice: "close the log in all processes, then open it again: it recovers"
             )
         }
-        let generation = control.generation.load()
-        let slot = control.slot(generation)
-        var turn = Turn(generation: generation, slot: slot, offset: 0)
         // What this process knows of the active segment may be of its own dead thread's making.
-        unsafe active.pointee.base = ActiveSegment.noBase
+        unsafe local.pointee.base = Self.noBase
+        guard let thread = unsafe mlog_thread() else { throw .noThreadMark }
+        var turn = unsafe currentTurn(thread)
+        let (generation, slot) = (turn.generation, turn.slot)
         try enterSegment(&turn)
-        guard let segment = unsafe active.pointee.segment else { return }
+        guard let segment = unsafe active.pointee else { return }
         let word = segment.word(at: turn.offset)
         if word.rawValue == 0 {
             try clear(segment, turn.offset, pendingEnd: control.slot(generation &+ 1).tail)

@@ -14,34 +14,49 @@ internal import _CMappedLog
     let clock: LogClock
     private let forkGuard: ForkGuard
     private let waiters: Waiters
+    /// An append that makes so many bytes not durable has to flush.
+    private let flushLimit: UInt64
     private let preparer: BackgroundThread
     private let housekeeper: BackgroundThread
-    /// What this process knows of the active segment; only under the append lock.
-    nonisolated(unsafe) let active: UnsafeMutablePointer<ActiveSegment>
-    /// 1 in the first of them: no more appends; in the second: the housekeeper sleeps until the next append rings.
-    ///
-    /// Appends load them without a fence: who stores fences all threads.
-    private nonisolated(unsafe) let flags: UnsafeMutablePointer<(UInt32, UInt32)>
+    /// What every append of this process looks at.
+    nonisolated(unsafe) let local: UnsafeMutablePointer<Local>
+    /// The active segment itself; only under the append lock.
+    nonisolated(unsafe) let active: UnsafeMutablePointer<Segment?>
+    /// Appends load these two of them without a fence: who stores fences all threads.
     private let isClosed: SharedWord<UInt32>
     private let wantsBell: SharedWord<UInt32>
 
-    @safe struct ActiveSegment {
-        var segment: Segment?
-        /// Far from every position, so that the offset of any tail is out of the segment.
-        var base = Self.noBase
-        static let noBase = UInt64(1) << 63
-        nonisolated(unsafe) var start = unsafe UnsafeMutableRawPointer(bitPattern: 8)!
+    /// Far from every position, so that the offset of any tail is out of the segment.
+    static let noBase = UInt64(1) << 63
+
+    /// What an append needs of its own process.
+    @safe struct Local {
+        /// Under the append lock: where the active segment is mapped, its position, and its checksum behind the salt.
+        nonisolated(unsafe) var start: UnsafeMutableRawPointer
+        var base = Appender.noBase
         var seed: UInt32 = 0
-        /// The offset in the segment behind which the preparer is to populate more.
+        /// Not 0: no more appends.
+        var isClosed: UInt32 = 0
+        /// Under the append lock: an append up to this offset of the active segment needs nothing but a lock.
+        var limit: UInt64 = 0
+        /// Under the append lock: the first append beyond this offset rings the preparer.
         var bellOffset: UInt64 = 0
+        /// Not 0: the housekeeper sleeps until the next append rings.
+        var wantsBell: UInt32 = 0
     }
 
     /// One turn under the lock: the generation, the slot it selects, and what the next is to be.
-    struct Turn {
+    @safe struct Turn {
+        nonisolated(unsafe) let thread: UnsafeMutablePointer<mlog_thread_mark>
         var generation: UInt64
         var slot: mlog_append_slot
         /// Of the tail in the active segment.
         var offset: UInt64
+        /// Of the active segment.
+        nonisolated(unsafe) var start: UnsafeMutableRawPointer
+        var seed: UInt32
+        /// Whether the preparer is to be rung.
+        var isAtBell = false
     }
 
     init(
@@ -50,6 +65,7 @@ internal import _CMappedLog
         segments: WritableSegments,
         preparer: BackgroundThread,
         housekeeper: BackgroundThread,
+        durability: Durability,
         options: OpenOptions
     ) throws(LogError) {
         self.control = control
@@ -58,21 +74,29 @@ internal import _CMappedLog
         geometry = segments.log.geometry
         mutex = control.appendMutex(timeout: options.stallTimeout)
         clock = options.clock
+        flushLimit =
+            switch durability {
+            case .never, .interval: .max
+            case .bytes(let count): count
+            case .everyAppend: 1
+            }
         forkGuard = try ForkGuard()
         self.preparer = preparer
         self.housekeeper = housekeeper
         unsafe active = .allocate(capacity: 1)
-        unsafe active.initialize(to: ActiveSegment())
-        unsafe flags = .allocate(capacity: 1)
-        unsafe flags.initialize(to: (0, 0))
-        unsafe isClosed = SharedWord(UnsafeMutableRawPointer(flags))
-        unsafe wantsBell = SharedWord(UnsafeMutableRawPointer(flags) + MemoryLayout<UInt32>.stride)
+        unsafe active.initialize(to: nil)
+        unsafe local = .allocate(capacity: 1)
+        // Never stored to: `base` says that there is none.
+        unsafe local.initialize(to: Local(start: UnsafeMutableRawPointer(local)))
+        let words = unsafe UnsafeMutableRawPointer(local)
+        unsafe isClosed = SharedWord(words + MemoryLayout<Local>.offset(of: \.isClosed)!)
+        unsafe wantsBell = SharedWord(words + MemoryLayout<Local>.offset(of: \.wantsBell)!)
     }
 
     deinit {
         unsafe active.deinitialize(count: 1)
         unsafe active.deallocate()
-        unsafe flags.deallocate()
+        unsafe local.deallocate()
     }
 
     // MARK: One record
@@ -80,27 +104,52 @@ internal import _CMappedLog
     /// Appends one record.
     ///
     /// The bytes are copied into the mapping, once.
+    @inline(__always)
     func append(_ payload: UnsafeRawBufferPointer, timestamp: Timestamp?) throws(LogError) -> Appended {
-        let size = FrameWord.frameSize(payload: UInt64(payload.count))
-        guard size <= geometry.largestAppend, payload.count <= geometry.largestPayload else {
-            throw tooLarge(payload.count)
-        }
+        let count = UInt64(truncatingIfNeeded: payload.count)
+        guard count <= geometry.largestPayload else { throw tooLarge(payload.count) }
+        let size = FrameWord.frameSize(payload: count)
+        // Outside the lock: it is a tenth of an append.
+        let time = timestamp?.nanosecondsSince1970 ?? clock.read()
         let thread = try unsafe enter()
         defer { unsafe mlog_thread_leave(thread) }
-        var turn = try begin(room: size)
-        let slot = turn.slot
-        let time = timestamp?.nanosecondsSince1970 ?? clock.read()
-        control.fillNextSlot(turn.generation, slot.adding(records: 1, size: size, smallest: time, largest: time))
-        let frame = unsafe active.pointee.start + Int(turn.offset)
-        if let bytes = payload.baseAddress {
-            unsafe (frame + MLOG_FRAME_HEADER_BYTES).copyMemory(from: bytes, byteCount: payload.count)
+        guard unsafe mutex.lockIfFree(thread) else {
+            return try unsafe appendSlowly(payload.baseAddress, count, time, thread, isLocked: false)
         }
-        let word = FrameWord(kind: .record, length: UInt32(truncatingIfNeeded: payload.count))
-        unsafe complete(frame, word, position: slot.tail, timestamp: time)
-        index(turn.offset, slot)
+        let turn = unsafe currentTurn(thread)
+        guard isPlain(turn, room: size) else {
+            return try unsafe appendSlowly(payload.baseAddress, count, time, thread, isLocked: true)
+        }
+        return unsafe record(payload.baseAddress, count, time, turn)
+    }
+
+    /// What stands in the way of a record is waited for, made or mended first.
+    @inline(never)
+    private func appendSlowly(
+        _ payload: UnsafeRawPointer?,
+        _ count: UInt64,
+        _ time: Int64,
+        _ thread: UnsafeMutablePointer<mlog_thread_mark>,
+        isLocked: Bool
+    ) throws(LogError) -> Appended {
+        let size = FrameWord.frameSize(payload: count)
+        let turn = try unsafe isLocked ? makeRoomOrLetGo(size, thread) : begin(room: size, thread)
+        return unsafe record(payload, count, time, turn)
+    }
+
+    /// The steps of one record, once there is room; the lock is let go of.
+    @inline(__always)
+    private func record(_ payload: UnsafeRawPointer?, _ count: UInt64, _ time: Int64, _ turn: Turn) -> Appended {
+        let slot = turn.slot
+        let size = FrameWord.frameSize(payload: count)
+        control.fillNextSlot(turn.generation, slot.adding(records: 1, size: size, smallest: time, largest: time))
+        let frame = unsafe turn.start + Int(truncatingIfNeeded: turn.offset)
+        let word = FrameWord(kind: .record, length: UInt32(truncatingIfNeeded: count))
+        unsafe write(payload, frame, word, turn, position: slot.tail, timestamp: time)
+        index(turn, turn.offset, slot)
         unsafe commit(word, at: frame)
-        finish(&turn, behind: turn.offset + size)
-        return Appended(sequence: slot.sequence, position: slot.tail, end: slot.tail + size)
+        finish(turn)
+        return Appended(sequence: slot.sequence, position: slot.tail, end: slot.tail &+ size)
     }
 
     /// Appends one record that the closure writes in place, into at most `capacity` bytes of the mapping.
@@ -113,10 +162,12 @@ internal import _CMappedLog
         let reserved = FrameWord.frameSize(payload: UInt64(capacity))
         let thread = try unsafe enter()
         defer { unsafe mlog_thread_leave(thread) }
-        var turn = try begin(room: reserved)
+        let turn = try unsafe begin(room: reserved, thread)
+        // The closure may take whatever locks it likes.
+        unsafe mutex.keep(thread)
         let slot = turn.slot
         control.fillNextSlot(turn.generation, slot.adding(records: 1, size: reserved, smallest: .max, largest: .min))
-        let frame = unsafe active.pointee.start + Int(turn.offset)
+        let frame = unsafe turn.start + Int(turn.offset)
         let place = unsafe UnsafeMutableRawBufferPointer(start: frame + MLOG_FRAME_HEADER_BYTES, count: capacity)
         let used: Int
         do {
@@ -125,7 +176,7 @@ internal import _CMappedLog
             used = unsafe output.finalize(for: place)
         } catch {
             unsafe memset(frame, 0, Int(reserved))
-            mutex.unlock()
+            unsafe mutex.unlock(thread)
             throw LogError(
                 .fillFailed,
                 position: Position(rawValue: slot.tail),
@@ -138,10 +189,10 @@ internal import _CMappedLog
         let time = timestamp?.nanosecondsSince1970 ?? clock.read()
         control.fillNextSlot(turn.generation, slot.adding(records: 1, size: size, smallest: time, largest: time))
         let word = FrameWord(kind: .record, length: UInt32(truncatingIfNeeded: used))
-        unsafe complete(frame, word, position: slot.tail, timestamp: time)
-        index(turn.offset, slot)
+        unsafe complete(frame, word, turn, position: slot.tail, timestamp: time)
+        index(turn, turn.offset, slot)
         unsafe commit(word, at: frame)
-        finish(&turn, behind: turn.offset + size)
+        finish(turn)
         return Appended(sequence: slot.sequence, position: slot.tail, end: slot.tail + size)
     }
 
@@ -150,20 +201,20 @@ internal import _CMappedLog
         let size = SegmentGeometry.frameHeaderSize
         let thread = try unsafe enter()
         defer { unsafe mlog_thread_leave(thread) }
-        var turn = try begin(room: size)
+        let turn = try unsafe begin(room: size, thread)
         let slot = turn.slot
         guard slot.tail == tail, control.markTail.load() != tail, control.durable.load() == tail else {
-            mutex.unlock()
+            unsafe mutex.unlock(thread)
             return false
         }
         control.fillNextSlot(turn.generation, slot.adding(records: 0, size: size, smallest: .max, largest: .min))
-        let frame = unsafe active.pointee.start + Int(turn.offset)
+        let frame = unsafe turn.start + Int(turn.offset)
         let word = FrameWord(kind: .mark, length: 0)
-        unsafe complete(frame, word, position: slot.tail, timestamp: clock.read())
-        index(turn.offset, slot)
+        unsafe complete(frame, word, turn, position: slot.tail, timestamp: clock.read())
+        index(turn, turn.offset, slot)
         control.markTail.store(slot.tail + size)
         unsafe commit(word, at: frame)
-        finish(&turn, behind: turn.offset + size)
+        finish(turn)
         return true
     }
 
@@ -174,82 +225,116 @@ internal import _CMappedLog
     /// - Throws: `reentrant` inside an in-place append of any log, `forked` in a forked child, `closed`.
     @inline(__always)
     func enter() throws(LogError) -> UnsafeMutablePointer<mlog_thread_mark> {
-        guard let thread = unsafe mlog_thread() else {
-            throw LogError(.io, found: "no memory for a thread's mark", advice: "free memory and try again")
-        }
+        guard let thread = unsafe mlog_thread() else { throw .noThreadMark }
         if unsafe mlog_thread_log(thread) != nil { throw .reentrant }
         try forkGuard.check()
         unsafe mlog_thread_enter(thread, Unmanaged.passUnretained(self).toOpaque())
-        if isClosed.relaxedLoad() != 0 {
-            unsafe mlog_thread_leave(thread)
-            throw .closed
-        }
-        return unsafe thread
+        if isClosed.relaxedLoad() == 0 { return unsafe thread }
+        unsafe mlog_thread_leave(thread)
+        throw .closed
     }
 
     /// Takes the lock and makes sure that a frame, or a batch, of this size fits at the tail.
-    @inline(__always)
-    func begin(room: UInt64) throws(LogError) -> Turn {
-        switch try mutex.lock() {
+    func begin(room: UInt64, _ thread: UnsafeMutablePointer<mlog_thread_mark>) throws(LogError) -> Turn {
+        switch try unsafe mutex.lock(thread) {
         case .clean: break
         case .ownerDied: try takeOverFromDeadOwner()
         }
+        let turn = unsafe currentTurn(thread)
+        return isPlain(turn, room: room) ? turn : try unsafe makeRoomOrLetGo(room, thread)
+    }
+
+    /// Whether there is nothing to do, or to say, before so much is appended.
+    @inline(__always)
+    private func isPlain(_ turn: Turn, room: UInt64) -> Bool {
+        // The offset is less than 2³² where the segment is the right one, and 2⁶³ at least where there is none.
+        turn.offset &+ room <= (unsafe local.pointee.limit)
+            && control.poison.load() | control.needsRecovery.load() == 0
+            && turn.slot.sequence < SegmentGeometry.sequenceLimit
+    }
+
+    /// What the slot and this process's active segment say; `offset` is nonsense where the tail is in another segment.
+    @inline(__always)
+    func currentTurn(_ thread: UnsafeMutablePointer<mlog_thread_mark>) -> Turn {
         let generation = control.generation.load()
         let slot = control.slot(generation)
-        var turn = Turn(generation: generation, slot: slot, offset: slot.tail &- (unsafe active.pointee.base))
-        let isHealthy =
-            control.poison.load() | control.needsRecovery.load() == 0 && slot.sequence < SegmentGeometry.sequenceLimit
-        if isHealthy && turn.offset <= geometry.dataEnd
-            && turn.offset &+ room &+ SegmentGeometry.frameHeaderSize <= geometry.dataEnd
-        {
-            return turn
-        }
+        return unsafe Turn(
+            thread: thread,
+            generation: generation,
+            slot: slot,
+            offset: slot.tail &- local.pointee.base,
+            start: local.pointee.start,
+            seed: local.pointee.seed
+        )
+    }
+
+    /// The slow half of `begin`.
+    @inline(never)
+    private func makeRoomOrLetGo(
+        _ room: UInt64,
+        _ thread: UnsafeMutablePointer<mlog_thread_mark>
+    ) throws(LogError) -> Turn {
+        unsafe mutex.keep(thread)
+        var turn = unsafe currentTurn(thread)
         do throws(LogError) {
             try makeRoom(&turn, room)
         } catch {
-            mutex.unlock()
+            unsafe mutex.unlock(thread)
             throw error
         }
         return turn
     }
 
-    /// Everything of a frame but its word; the payload is there already, and the padding is 0 as all behind the tail.
+    /// A whole frame but its word; the padding is 0 as all behind the tail.
+    @inline(__always)
+    func write(
+        _ payload: UnsafeRawPointer?,
+        _ frame: UnsafeMutableRawPointer,
+        _ word: FrameWord,
+        _ turn: Turn,
+        position: UInt64,
+        timestamp: Int64
+    ) {
+        unsafe mlog_frame_write(frame, payload, word.rawValue, position, timestamp, lag(position), turn.seed)
+    }
+
+    /// Everything of a frame but its word, around a payload that is there already.
     @inline(__always)
     func complete(
         _ frame: UnsafeMutableRawPointer,
         _ word: FrameWord,
+        _ turn: Turn,
         position: UInt64,
         timestamp: Int64
     ) {
-        let lag = (position &- control.durable.load()) >> 3
-        unsafe frame.storeBytes(
-            of: lag < UInt64(UInt32.max) ? UInt32(truncatingIfNeeded: lag) : .max,
-            toByteOffset: 12,
-            as: UInt32.self
-        )
+        unsafe frame.storeBytes(of: lag(position), toByteOffset: 12, as: UInt32.self)
         unsafe frame.storeBytes(of: timestamp, toByteOffset: 16, as: Int64.self)
-        let crc = unsafe mlog_frame_crc(
-            frame,
-            Int(word.frameSize),
-            word.rawValue,
-            position,
-            active.pointee.seed
-        )
+        let crc = unsafe mlog_frame_crc(frame, Int(word.frameSize), word.rawValue, position, turn.seed)
         unsafe frame.storeBytes(of: crc, toByteOffset: 8, as: UInt32.self)
+    }
+
+    /// What a frame at this position states of the durable watermark.
+    @inline(__always)
+    private func lag(_ position: UInt64) -> UInt32 {
+        let lag = (position &- control.durable.load()) >> 3
+        return lag < UInt64(UInt32.max) ? UInt32(truncatingIfNeeded: lag) : .max
     }
 
     /// Writes the index entry if the frame is the first of its block.
     @inline(__always)
-    func index(_ offset: UInt64, _ slot: mlog_append_slot) {
+    func index(_ turn: Turn, _ offset: UInt64, _ slot: mlog_append_slot) {
         let entry =
-            unsafe active.pointee.start
-            + Int(geometry.dataEnd + offset / SegmentGeometry.blockSize * UInt64(MLOG_INDEX_ENTRY_BYTES))
+            unsafe turn.start
+            + Int(
+                truncatingIfNeeded: geometry.dataEnd
+                    &+ offset / SegmentGeometry.blockSize &* UInt64(MLOG_INDEX_ENTRY_BYTES)
+            )
         if unsafe entry.load(as: UInt32.self) == 0 { addIndexEntry(offset, slot) }
     }
 
     @inline(never)
     private func addIndexEntry(_ offset: UInt64, _ slot: mlog_append_slot) {
-        unsafe active.pointee.segment?.store(
+        unsafe active.pointee?.store(
             IndexEntry(offset: offset, sequence: slot.sequence, largestTimestampBefore: slot.largest_timestamp)
         )
     }
@@ -262,13 +347,11 @@ internal import _CMappedLog
 
     /// Moves on to the next slot, lets go of the lock, and wakes who waits.
     @inline(__always)
-    func finish(_ turn: inout Turn, behind offset: UInt64) {
+    func finish(_ turn: Turn) {
         control.generation.store(turn.generation &+ 1)
-        let isDue = offset >= (unsafe active.pointee.bellOffset)
-        if isDue { unsafe active.pointee.bellOffset = .max }
-        mutex.unlock()
+        unsafe mutex.unlock(turn.thread)
         waiters.wake(.committed)
-        if isDue { preparer.ring() }
+        if turn.isAtBell { preparer.ring() }
         if wantsBell.relaxedLoad() != 0 { ringHousekeeper() }
     }
 
@@ -276,6 +359,14 @@ internal import _CMappedLog
     private func ringHousekeeper() {
         wantsBell.relaxedStore(0)
         housekeeper.ring()
+    }
+
+    /// Whether the policy asks for a flush behind an append up to `end`.
+    ///
+    /// Where it is durable by now the answer may be true; that flush finds nothing to do.
+    @inline(__always)
+    func mustFlush(upTo end: UInt64) -> Bool {
+        flushLimit != .max && end &- control.durable.load() >= flushLimit
     }
 
     // MARK: With the background threads
@@ -297,8 +388,14 @@ internal import _CMappedLog
     /// An append behind this offset of a segment rings the bell, so that more is populated.
     func setBell(base: UInt64, offset: UInt64) throws(LogError) {
         guard case .clean = try mutex.lock() else { return try takeOverAndLetGo() }
-        if unsafe active.pointee.base == base { unsafe active.pointee.bellOffset = offset }
+        if unsafe local.pointee.base == base { setBell(offset) }
         mutex.unlock()
+    }
+
+    /// Under the append lock: of the active segment.
+    func setBell(_ offset: UInt64) {
+        unsafe local.pointee.bellOffset = offset
+        unsafe local.pointee.limit = min(offset, geometry.dataEnd - SegmentGeometry.frameHeaderSize)
     }
 
     private func takeOverAndLetGo() throws(LogError) {
@@ -342,11 +439,18 @@ extension mlog_append_slot {
 }
 
 extension LogError {
+    @inline(never)
     static var reentrant: LogError {
         LogError(.reentrant, advice: "do it after the in-place append has returned")
     }
 
+    @inline(never)
     static var closed: LogError {
         LogError(.closed, advice: "open the log again")
+    }
+
+    @inline(never)
+    static var noThreadMark: LogError {
+        LogError(.io, found: "no memory for a thread's mark", advice: "free memory and try again")
     }
 }

@@ -1,3 +1,4 @@
+internal import Glibc
 internal import SystemPackage
 internal import _CMappedLog
 
@@ -9,6 +10,10 @@ final class Flusher: Sendable {
     private let waiters: Waiters
     private let segments: WritableSegments
     private let mutex: RobustMutex
+    private let timeout: Duration
+    /// A flusher may die, and nobody wakes those who follow it.
+    private static let longestFollowNanoseconds: UInt64 = 10_000_000
+    private static let longestGathering = Duration.milliseconds(5)
     private var log: LogPlace { segments.log }
 
     init(control: ControlBlock, waiters: Waiters, segments: WritableSegments, options: OpenOptions) {
@@ -16,22 +21,76 @@ final class Flusher: Sendable {
         self.waiters = waiters
         self.segments = segments
         // Held for as long as the disk takes; a flush has no bound.
-        mutex = control.flushMutex(timeout: max(options.stallTimeout, .seconds(600)))
+        timeout = max(options.stallTimeout, .seconds(600))
+        mutex = control.flushMutex(timeout: timeout)
     }
 
     /// Returns once everything before `target` is durable: at once if it is, by another's flush, or by its own, which
     /// then covers everything visible.
     func flush(upTo target: UInt64) throws(LogError) {
+        var deadline: ContinuousClock.Instant?
+        while control.durable.load() < target {
+            var acquired = try mutex.tryLock()
+            if acquired == nil { acquired = try follow(target) }
+            if let acquired { return try lead(acquired, target) }
+            let now = ContinuousClock.now
+            if now > deadline ?? now { throw .writerStalled }
+            deadline = deadline ?? now + timeout
+        }
+    }
+
+    /// Sleeps until a flush has ended; or the lock, where it has come free meanwhile.
+    ///
+    /// All who wait are woken at once, instead of one by the other: that is what makes group commit pay.
+    private func follow(_ target: UInt64) throws(LogError) -> RobustMutex.Acquired? {
+        var acquired: RobustMutex.Acquired?
+        try waiters.sleep(until: .durable, nanoseconds: Self.longestFollowNanoseconds) { () throws(LogError) in
+            if control.durable.load() >= target { return true }
+            acquired = try mutex.tryLock()
+            return acquired != nil
+        }
+        return acquired
+    }
+
+    /// Flushes for everybody, with the lock, and lets go of it.
+    private func lead(_ acquired: RobustMutex.Acquired, _ target: UInt64) throws(LogError) {
+        defer { letGo() }
+        try settle(acquired)
         if control.durable.load() >= target { return }
-        let acquired = try mutex.lock()
-        defer { mutex.unlock() }
+        gather()
+        let (sequence, start) = (control.currentSlot().sequence, ContinuousClock.now)
+        try flush(to: try visibleEnd())
+        let records = waiters.isAwaited(.durable) ? sequence &- control.flushedSequence.load() : 0
+        control.flushedRecords.store(UInt32(clamping: records))
+        control.flushedSequence.store(sequence)
+        control.flushMicroseconds.store(UInt32(clamping: (ContinuousClock.now - start).wholeNanoseconds / 1000))
+    }
+
+    /// Lets those append once more who waited for the last flush, so that they share this one.
+    ///
+    /// Half as long as a flush takes, at most: who comes later would have waited longer for the one under way.
+    private func gather() {
+        let wanted = UInt64(control.flushedRecords.load())
+        guard wanted > 1 else { return }
+        let first = control.flushedSequence.load()
+        let longest = Duration.microseconds(Int64(control.flushMicroseconds.load() / 2))
+        let deadline = ContinuousClock.now + min(longest, Self.longestGathering)
+        while control.currentSlot().sequence &- first < wanted, .now < deadline { sched_yield() }
+    }
+
+    /// Repairs what a flusher that died may have left.
+    private func settle(_ acquired: RobustMutex.Acquired) throws(LogError) {
         if case .ownerDied = acquired {
             try repeatFlushOfDeadOwner()
             mutex.markConsistent()
         }
         try throwIfPoisoned()
-        if control.durable.load() >= target { return }
-        try flush(to: try visibleEnd())
+    }
+
+    /// Behind the lock, so that who is woken by a flush that wasn't his finds it free.
+    private func letGo() {
+        mutex.unlock()
+        waiters.wake(.durable)
     }
 
     /// Flushes up to the end in any case: the zeros too that lie behind it since an append was taken back.
@@ -51,12 +110,8 @@ final class Flusher: Sendable {
         let active = log.geometry.base(of: control.currentSlot().tail)
         guard log.geometry.base(of: control.durable.load()) < active else { return }
         let acquired = try mutex.lock()
-        defer { mutex.unlock() }
-        if case .ownerDied = acquired {
-            try repeatFlushOfDeadOwner()
-            mutex.markConsistent()
-        }
-        try throwIfPoisoned()
+        defer { letGo() }
+        try settle(acquired)
         // Another flusher was faster: the segment may be compacted, or gone, by now.
         guard log.geometry.base(of: control.durable.load()) < active else { return }
         guard log.medium.isPersistent else { return control.durable.store(active + SegmentGeometry.dataStart) }
@@ -123,7 +178,6 @@ final class Flusher: Sendable {
         control.durable.store(goal)
         control.flushing.store(0)
         segments.drop(before: log.geometry.base(of: goal))
-        waiters.wake(.durable)
     }
 
     private func segmentsHolding(_ durable: UInt64, _ goal: UInt64) throws(LogError) -> [Segment] {

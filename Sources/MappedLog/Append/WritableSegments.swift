@@ -6,10 +6,12 @@ internal import _CMappedLog
 /// Each is opened before this process first appends to it, so that a failed write-back is reported to its descriptor.
 final class WritableSegments: Sendable {
     let log: LogPlace
+    private let isFlushed: Bool
     private let open = Mutex<[UInt64: Segment]>([:])
 
-    init(_ log: LogPlace) {
+    init(_ log: LogPlace, _ durability: Durability) {
         self.log = log
+        isFlushed = durability != .never
     }
 
     /// Maps a published segment, or returns the mapping there is; nil when none of that base is published.
@@ -20,6 +22,7 @@ final class WritableSegments: Sendable {
         // A copy may have holes where the original had none: a store into one would be SIGBUS on a full disk.
         try file.allocate(log.geometry.segmentSize)
         guard segment.header.mayWrite else { throw log.mustNotWrite(base) }
+        segment.mapping.preferHugePages(!isFlushed)
         return open.withLock { open in
             if let other = open[base] { return other }
             open[base] = segment
@@ -34,11 +37,13 @@ final class WritableSegments: Sendable {
     }
 
     /// Maps a segment, which is prepared first if it isn't there.
-    func prepared(_ base: UInt64) throws(LogError) -> Segment {
+    ///
+    /// Written with zeros it takes its time, and flushes of it are cheap: see ``Medium/publishSegment``.
+    func prepared(_ base: UInt64, withZeros: Bool = false) throws(LogError) -> Segment {
         if let segment = try existing(base) { return segment }
         // What nobody will flush needs no mapping any more, and can be used again where nobody else has one.
         if !log.medium.isPersistent { drop(before: base - min(base, log.geometry.segmentSize)) }
-        try log.prepareSegment(base)
+        try log.prepareSegment(base, withZeros: withZeros)
         return try segment(base)
     }
 

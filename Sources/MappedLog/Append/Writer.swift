@@ -45,7 +45,7 @@ final class Writer: Sendable {
         }
         // In memory there is nothing to flush, but for the watermark that old segments are let go by.
         let durability = place.medium.isPersistent ? options.durability ?? settings.durability : .never
-        let segments = WritableSegments(place)
+        let segments = WritableSegments(place, durability)
         let preparing = BackgroundThread()
         let housekeeping = BackgroundThread()
         appender = try Appender(
@@ -54,6 +54,7 @@ final class Writer: Sendable {
             segments: segments,
             preparer: preparing,
             housekeeper: housekeeping,
+            durability: durability,
             options: options
         )
         if let failure = appender.writingFailure() { throw failure }
@@ -146,12 +147,7 @@ final class Writer: Sendable {
     /// What the policy asks of an append that has just committed.
     @inline(__always)
     func applyDurability(upTo end: UInt64) throws(LogError) {
-        switch durability {
-        case .never, .interval: return
-        case .everyAppend: try flusher.flush(upTo: end)
-        case .bytes(let count):
-            if end &- control.durable.load() >= count { try flusher.flush(upTo: end) }
-        }
+        if appender.mustFlush(upTo: end) { try flusher.flush(upTo: end) }
     }
 
     func sync() throws(LogError) {

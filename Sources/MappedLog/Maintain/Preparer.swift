@@ -12,12 +12,13 @@ final class Preparer: Sendable {
     private let thread: BackgroundThread
     private let housekeeper: BackgroundThread
     /// A page populated for writing is dirty: where every append is flushed, the flush would write it.
-    private let populates: Bool
+    private let flushesEachAppend: Bool
 
     /// How far ahead of the tail pages are populated, in bytes.
     static let window: UInt64 = 16 << 20
-    /// Populated at a time, so that a tail that has moved on is followed.
-    private static let piece: UInt64 = 1 << 20
+    /// Populated at a time, so that a tail that has moved on is followed: one huge page, where there are such.
+    private static let piece: UInt64 = 2 << 20
+    private static let largeRecord: UInt64 = 64 << 10
     private static let idlePause = Duration.seconds(3600)
     /// Until the gate is free again.
     private static let gatePause = Duration.milliseconds(5)
@@ -35,7 +36,7 @@ final class Preparer: Sendable {
         self.appender = appender
         self.thread = thread
         self.housekeeper = housekeeper
-        populates = durability != .everyAppend
+        flushesEachAppend = durability == .everyAppend
     }
 
     func start() throws(LogError) {
@@ -50,10 +51,11 @@ final class Preparer: Sendable {
         thread.end()
     }
 
-    /// How far this process has populated which segment.
+    /// How far this process has populated which segment, and from where on it is still mapped.
     private struct Populated {
-        var base = UInt64.max
+        var segment: Segment?
         var end: UInt64 = 0
+        var start: UInt64 = 0
     }
 
     /// - Returns: How long to pause if no bell rings.
@@ -63,38 +65,25 @@ final class Preparer: Sendable {
         while true {
             let tail = control.currentSlot().tail
             let base = geometry.base(of: tail)
-            guard let next = try prepared(behind: base) else { return Self.gatePause }
-            if populated.base != base {
-                // A segment has been sealed.
-                if populated.base != .max { housekeeper.ring() }
-                let isNext = base >= geometry.segmentSize && populated.base == base - geometry.segmentSize
-                let ahead = isNext ? populated.end - min(populated.end, geometry.dataEnd) : 0
-                populated = Populated(base: base, end: ahead)
-            }
-            guard populates else {
-                try appender.setBell(base: base, offset: .max)
-                return Self.idlePause
-            }
+            if populated.segment?.base != base { try enter(base, &populated) }
+            guard let active = populated.segment else { return Self.idlePause }
             // Counted from the start of the active segment, into the next one.
             let offset = tail - base
-            let from = max(populated.end, offset)
+            letGo(of: active, before: offset, &populated)
+            if flushesEachAppend { return try prepareForFlushes(behind: active, tail) }
+            guard let next = try prepared(behind: base, withZeros: false) else { return Self.gatePause }
             let end = min(offset + Self.window, 2 * geometry.dataEnd)
+            let from = max(populated.end, offset)
             if from >= end {
-                let bell = end - min(end, Self.window / 2)
-                try appender.setBell(base: base, offset: bell < geometry.dataEnd ? bell : .max)
+                // Where both segments are populated to their ends, only the next one's first append has to ring.
+                try ring(at: end < 2 * geometry.dataEnd ? end - Self.window / 2 : end, active)
                 return Self.idlePause
             }
-            let active = try segments.segment(base)
-            if from < geometry.dataEnd {
-                let count = min(Self.piece, min(end, geometry.dataEnd) - from)
-                active.mapping.populateForWriting(from: Int(from), byteCount: Int(count))
-                populated.end = from + count
-            } else {
-                let start = from - geometry.dataEnd
-                let count = min(Self.piece, end - from)
-                next.mapping.populateForWriting(from: Int(start), byteCount: Int(count))
-                populated.end = from + count
-            }
+            let isInNext = from >= geometry.dataEnd
+            let start = isInNext ? from - geometry.dataEnd : from
+            let count = min(Self.piece - start % Self.piece, (isInNext ? end : min(end, geometry.dataEnd)) - from)
+            (isInNext ? next : active).mapping.populateForWriting(from: Int(start), byteCount: Int(count))
+            populated.end = from + count
         }
     }
 
@@ -102,13 +91,60 @@ final class Preparer: Sendable {
     ///
     /// Under the gate, and with the tail looked at again there: who was held up since its last look could publish what
     /// has been filled, and then compacted or removed, since. Both need the gate for it.
-    private func prepared(behind base: UInt64) throws(LogError) -> Segment? {
+    private func prepared(behind base: UInt64, withZeros: Bool) throws(LogError) -> Segment? {
         let geometry = segments.log.geometry
         if let next = try segments.existing(base + geometry.segmentSize) { return next }
         let lock = try segments.log.medium.openLock()
         guard try lock.tryLockGate() else { return nil }
         defer { lock.unlockGate() }
         guard geometry.base(of: control.currentSlot().tail) == base else { return nil }
-        return try segments.prepared(base + geometry.segmentSize)
+        return try segments.prepared(base + geometry.segmentSize, withZeros: withZeros)
+    }
+
+    /// Lets the append ring that comes to this offset of the active segment.
+    private func ring(at offset: UInt64, _ active: Segment) throws(LogError) {
+        try appender.setBell(base: active.base, offset: offset < active.geometry.dataEnd ? offset : .max)
+    }
+
+    /// Prepares the next segment for appends that are flushed one by one, once this one is well under way.
+    ///
+    /// Records so large that a flush is mostly data aren't worth writing everything twice.
+    ///
+    /// - Returns: How long to pause if no bell rings.
+    private func prepareForFlushes(behind active: Segment, _ tail: UInt64) throws(LogError) -> Duration {
+        let offset = tail - active.base
+        let quarter = active.geometry.segmentSize / 4
+        guard offset >= quarter else {
+            try ring(at: min(quarter, offset + Self.window / 2), active)
+            return Self.idlePause
+        }
+        let slot = control.currentSlot()
+        let records = slot.sequence &- (active.activation?.baseSequence ?? slot.sequence)
+        let isWorthwhile = records > offset / Self.largeRecord
+        guard try prepared(behind: active.base, withZeros: isWorthwhile) != nil else { return Self.gatePause }
+        try ring(at: offset + Self.window / 2, active)
+        return Self.idlePause
+    }
+
+    /// The log goes on in another segment.
+    private func enter(_ base: UInt64, _ populated: inout Populated) throws(LogError) {
+        let geometry = segments.log.geometry
+        let segment = try segments.segment(base)
+        var ahead: UInt64 = 0
+        if let last = populated.segment {
+            // A segment has been sealed.
+            housekeeper.ring()
+            last.mapping.letGo(from: 0, byteCount: last.mapping.byteCount)
+            if last.base + geometry.segmentSize == base { ahead = populated.end - min(populated.end, geometry.dataEnd) }
+        }
+        populated = Populated(segment: segment, end: ahead)
+    }
+
+    /// What lies well behind the tail is touched by nobody here any more: the memory is the page cache's.
+    private func letGo(of segment: Segment, before offset: UInt64, _ populated: inout Populated) {
+        let end = (offset - min(offset, Self.piece)) / Self.piece * Self.piece
+        guard end > populated.start else { return }
+        segment.mapping.letGo(from: Int(populated.start), byteCount: Int(end - populated.start))
+        populated.start = end
     }
 }

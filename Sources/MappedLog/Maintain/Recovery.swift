@@ -111,7 +111,12 @@ struct Recovery {
             base: base,
             salt: .random(in: .min ... .max)
         )
-        _ = try log.medium.publishSegment(base, header: header.encoded(), byteCount: log.geometry.segmentSize)
+        _ = try log.medium.publishSegment(
+            base,
+            header: header.encoded(),
+            byteCount: log.geometry.segmentSize,
+            withZeros: false
+        )
         let line = ActivationLine(
             baseSequence: survey.nextSequence,
             largestTimestampBefore: max(survey.largestTimestampBefore, survey.walk.largestTimestamp)

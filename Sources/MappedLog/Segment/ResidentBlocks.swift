@@ -101,8 +101,10 @@ internal import _CMappedLog
             dropped.append(block)
             return true
         }
-        for block in dropped { drop(block, &state) }
+        while dropped.count > missing { drop(dropped.removeLast(), &state) }
+        defer { for block in dropped { drop(block, &state) } }
         for block in needed where !state.isResident[block] {
+            if let old = dropped.popLast() { move(old, to: block, &state) }
             do throws(LogError) {
                 try unsafe compacted.read(block: block, into: place(block), through: scratch.buffer)
             } catch {
@@ -111,6 +113,18 @@ internal import _CMappedLog
             }
             state.isResident[block] = true
             state.order.append(block)
+        }
+    }
+
+    /// Gives the memory of a block to another: new pages would have to be zeroed first, and fault one by one.
+    private func move(_ old: Int, to new: Int, _ state: inout State) {
+        let (from, to) = (compacted.range(of: old), compacted.range(of: new))
+        if from.count == to.count,
+            mapping.movePages(from: Int(from.lowerBound), to: Int(to.lowerBound), byteCount: to.count)
+        {
+            state.isResident[old] = false
+        } else {
+            drop(old, &state)
         }
     }
 

@@ -19,24 +19,26 @@ struct SegmentGeometry: Hashable, Sendable {
     init(segmentSize: UInt64) {
         precondition(Self.isValidSize(segmentSize))
         self.segmentSize = segmentSize
-    }
-
-    var blockCount: UInt64 { segmentSize / Self.blockSize }
-
-    /// The offset of the index, and the end of the data region.
-    var dataEnd: UInt64 {
+        blockCount = segmentSize / Self.blockSize
         let page = UInt64(MLOG_INDEX_ALIGNMENT)
         let indexSize = (blockCount * UInt64(MLOG_INDEX_ENTRY_BYTES) + page - 1) / page * page
-        return segmentSize - indexSize
+        dataEnd = segmentSize - indexSize
+        largestAppend = dataEnd - Self.dataStart - Self.frameHeaderSize
+        largestPayload = min(largestAppend - Self.frameHeaderSize, UInt64(UInt32.max)) / 8 * 8
     }
 
-    func entryOffset(block: UInt64) -> UInt64 { dataEnd + block * UInt64(MLOG_INDEX_ENTRY_BYTES) }
+    let blockCount: UInt64
+
+    /// The offset of the index, and the end of the data region.
+    let dataEnd: UInt64
 
     /// What the frames of one append may occupy at most: a whole data region but its `end` frame.
-    var largestAppend: UInt64 { dataEnd - Self.dataStart - Self.frameHeaderSize }
+    let largestAppend: UInt64
 
     /// The largest payload of a record, in bytes.
-    var largestPayload: UInt64 { min(largestAppend - Self.frameHeaderSize, UInt64(UInt32.max)) / 8 * 8 }
+    let largestPayload: UInt64
+
+    func entryOffset(block: UInt64) -> UInt64 { dataEnd + block * UInt64(MLOG_INDEX_ENTRY_BYTES) }
 
     /// Whether a segment may have this base position: a multiple of the size, so low that no position in it is 2⁶³.
     func isBase(_ base: UInt64) -> Bool { base.isMultiple(of: segmentSize) && base < 1 << 63 }

@@ -187,6 +187,12 @@ internal import _CMappedLog
     }
 
     private func fill(_ wanted: UnsafeMutableRawBufferPointer, from offset: UInt64) throws(LogError) -> Int {
+        // What was never written isn't read: it would fill the page cache with zeros.
+        let end = offset + UInt64(wanted.count)
+        if end <= file.byteCount, (file.nextData(from: offset) ?? end) >= end {
+            unsafe wanted.initializeMemory(as: UInt8.self, repeating: 0)
+            return wanted.count
+        }
         guard toleratesBadSectors else { return try unsafe file.read(into: wanted, at: offset) }
         let (count, failed) = unsafe file.readWhatCanBeRead(into: wanted, at: offset)
         for range in failed where !unreadable.contains(range) { unreadable.append(range) }

@@ -9,49 +9,46 @@ internal import _CMappedLog
 @safe final class ControlBlock: Sendable {
     let file: OpenFile
     private let mapping: Mapping
-    private nonisolated(unsafe) let control: UnsafeMutablePointer<mlog_control>
+    nonisolated(unsafe) let control: UnsafeMutablePointer<mlog_control>
     private let device: UInt64
     private let inode: UInt64
-
-    let state: SharedWord<UInt32>
-    /// The durable watermark: a position; all before it is on the disk.
-    let durable: SharedWord<UInt64>
-    /// Rises whenever files were replaced or the tail was cut.
-    let epoch: SharedWord<UInt64>
-    /// The errno of the flush that failed, or 0.
-    let poison: SharedWord<UInt32>
-    let flushing: SharedWord<UInt32>
-    let generation: SharedWord<UInt64>
-    /// The errno of the repair that failed, or 0.
-    let needsRecovery: SharedWord<UInt32>
-    /// 1 while words of a batch may stand behind the tail.
-    let batchWords: SharedWord<UInt32>
-    /// The position behind the last mark.
-    let markTail: SharedWord<UInt64>
-    /// The first position of the segment whose lost frames took `lostCount` sequences, or 0.
-    let lostPosition: SharedWord<UInt64>
-    let lostCount: SharedWord<UInt64>
 
     init(_ file: OpenFile, writable: Bool) throws(LogError) {
         self.file = file
         mapping = try Mapping(file, byteCount: UInt64(MLOG_CONTROL_BYTES), writable: writable)
         (device, inode) = try file.identity
-        let start = unsafe mapping.start
-        unsafe control = start.assumingMemoryBound(to: mlog_control.self)
-        func address(_ field: PartialKeyPath<mlog_control>) -> UnsafeMutableRawPointer {
-            unsafe start + MemoryLayout<mlog_control>.offset(of: field)!
-        }
-        state = unsafe SharedWord(address(\.state))
-        durable = unsafe SharedWord(address(\.durable))
-        epoch = unsafe SharedWord(address(\.epoch))
-        poison = unsafe SharedWord(address(\.poison))
-        flushing = unsafe SharedWord(address(\.flushing))
-        generation = unsafe SharedWord(address(\.generation))
-        needsRecovery = unsafe SharedWord(address(\.needs_recovery))
-        batchWords = unsafe SharedWord(address(\.batch_words))
-        markTail = unsafe SharedWord(address(\.mark_tail))
-        lostPosition = unsafe SharedWord(address(\.lost_position))
-        lostCount = unsafe SharedWord(address(\.lost_count))
+        unsafe control = mapping.start.assumingMemoryBound(to: mlog_control.self)
+    }
+
+    // MARK: Words
+
+    var state: SharedWord<UInt32> { word(\.state) }
+    /// The durable watermark: a position; all before it is on the disk.
+    @inline(__always) var durable: SharedWord<UInt64> { word(\.durable) }
+    /// Rises whenever files were replaced or the tail was cut.
+    var epoch: SharedWord<UInt64> { word(\.epoch) }
+    /// The errno of the flush that failed, or 0.
+    @inline(__always) var poison: SharedWord<UInt32> { word(\.poison) }
+    var flushing: SharedWord<UInt32> { word(\.flushing) }
+    /// The next record's sequence when the last flush for somebody began.
+    var flushedSequence: SharedWord<UInt64> { word(\.flushed_sequence) }
+    /// How many records that flush covered, if anybody waited for it; else 0.
+    var flushedRecords: SharedWord<UInt32> { word(\.flushed_records) }
+    var flushMicroseconds: SharedWord<UInt32> { word(\.flush_microseconds) }
+    @inline(__always) var generation: SharedWord<UInt64> { word(\.generation) }
+    /// The errno of the repair that failed, or 0.
+    @inline(__always) var needsRecovery: SharedWord<UInt32> { word(\.needs_recovery) }
+    /// 1 while words of a batch may stand behind the tail.
+    var batchWords: SharedWord<UInt32> { word(\.batch_words) }
+    /// The position behind the last mark.
+    var markTail: SharedWord<UInt64> { word(\.mark_tail) }
+    /// The first position of the segment whose lost frames took `lostCount` sequences, or 0.
+    var lostPosition: SharedWord<UInt64> { word(\.lost_position) }
+    var lostCount: SharedWord<UInt64> { word(\.lost_count) }
+
+    @inline(__always)
+    private func word<Value>(_ field: KeyPath<mlog_control, Value>) -> SharedWord<Value> {
+        unsafe SharedWord(UnsafeMutableRawPointer(control) + MemoryLayout<mlog_control>.offset(of: field)!)
     }
 
     func appendMutex(timeout: Duration) -> RobustMutex {
@@ -108,7 +105,8 @@ internal import _CMappedLog
     @inline(__always)
     private func slotPointer(_ generation: UInt64) -> UnsafeMutablePointer<mlog_append_slot> {
         let offset = MemoryLayout<mlog_control>.offset(of: \mlog_control.slot)!
-        return unsafe (mapping.start + offset).assumingMemoryBound(to: mlog_append_slot.self) + Int(generation & 1)
+        return unsafe (UnsafeMutableRawPointer(control) + offset).assumingMemoryBound(to: mlog_append_slot.self)
+            + Int(generation & 1)
     }
 
     private typealias SlotWords = (
@@ -132,8 +130,11 @@ internal import _CMappedLog
     /// Whether a process of this boot has made this very file ready for this log.
     func isReady(on system: SystemIdentity, for log: LogID) -> Bool {
         let isThisBoot = unsafe system.bootID.elementsEqual(bytes(of: \.boot_id))
-        return isThisBoot && namesItself(log) && state.load() == UInt32(MLOG_STATE_READY)
+        return isThisBoot && namesItself(log) && isReady
     }
+
+    /// The last part of that: what came before stays true for as long as the file is mapped.
+    var isReady: Bool { state.load() == UInt32(MLOG_STATE_READY) }
 
     /// Whether this very file was made ready for this log before the machine was started the last time.
     func isOfEarlierBoot(on system: SystemIdentity) -> Bool {

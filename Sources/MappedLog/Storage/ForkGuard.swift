@@ -4,7 +4,7 @@ internal import _CMappedLog
 ///
 /// A child would share the parent's open file descriptions, and so its locks, but none of its mappings.
 @safe struct ForkGuard: Sendable {
-    private nonisolated(unsafe) let word: UnsafePointer<UInt32>
+    nonisolated(unsafe) let word: UnsafePointer<UInt32>
 
     init() throws(LogError) {
         guard let word = unsafe mlog_fork_guard() else {
@@ -24,6 +24,7 @@ internal import _CMappedLog
         return unsafe word.pointee == 0
     }
 
+    @inline(never)
     private static var forkedError: LogError {
         LogError(.forked, advice: "open the log anew in the child, after exec")
     }

@@ -160,6 +160,16 @@ final class OpenFile: Sendable {
         }
     }
 
+    /// Writes zeros a page at a time, which leaves small pages in the cache, and flushes now and then, so that other
+    /// flushes don't wait long.
+    func zeroPageByPage(_ byteCount: UInt64) throws(LogError) {
+        let zeros = [UInt8](repeating: 0, count: 4096)
+        for offset in stride(from: 0, to: byteCount, by: zeros.count) {
+            try write(zeros, at: offset)
+            if offset % (1 << 20) == 0 { try flushData() }
+        }
+    }
+
     /// Reads a layout's value; what lies behind the end of the file is 0.
     func read<Layout: BitwiseCopyable>(_ value: inout Layout, at offset: UInt64) throws(LogError) {
         try unsafe withUnsafeMutableBytes(of: &value) { buffer throws(LogError) in

@@ -27,17 +27,50 @@ internal import _CMappedLog
 
     /// - Throws: `writerStalled` when the owner lives but held it for the whole timeout; `reentrant` when the owner is
     ///   this thread; `needsRecovery` when an owner died and its successor could not make the state consistent.
-    @inline(__always)
     func lock() throws(LogError) -> Acquired {
-        let status = unsafe mlog_mutex_lock(mutex, timeoutNanoseconds)
-        if status == 0 { return .clean }
-        if status == EOWNERDEAD { return .ownerDied }
-        throw Self.failure(status)
+        try acquired(unsafe mlog_mutex_trylock(mutex))
     }
 
+    /// As `lock()`, for a moment (`spec/protocol.md`, "The lock"): until the thread lets go, or `keep`s it, it takes and
+    /// lets go of no other robust mutex.
+    func lock(_ thread: UnsafeMutablePointer<mlog_thread_mark>) throws(LogError) -> Acquired {
+        unsafe lockIfFree(thread) ? .clean : try lock()
+    }
+
+    /// The first half of that: false, and nothing happened, where it isn't free.
     @inline(__always)
+    func lockIfFree(_ thread: UnsafeMutablePointer<mlog_thread_mark>) -> Bool {
+        unsafe mlog_lock_if_free(mutex, thread) != 0
+    }
+
+    /// What an attempt came to; where another thread has the mutex, that is waited for.
+    private func acquired(_ status: CInt) throws(LogError) -> Acquired {
+        switch status == EBUSY ? unsafe mlog_mutex_lock_slow(mutex, timeoutNanoseconds) : status {
+        case 0: return .clean
+        case EOWNERDEAD: return .ownerDied
+        case let failure: throw Self.failure(failure)
+        }
+    }
+
+    /// From now on this thread may take other mutexes too.
+    func keep(_ thread: UnsafeMutablePointer<mlog_thread_mark>) {
+        unsafe mlog_lock_keep(mutex, thread)
+    }
+
+    /// As `lock()`; nil at once where another thread has it.
+    func tryLock() throws(LogError) -> Acquired? {
+        let status = unsafe mlog_mutex_trylock(mutex)
+        return status == EBUSY ? nil : try acquired(status)
+    }
+
     func unlock() {
         _ = unsafe mlog_mutex_unlock(mutex)
+    }
+
+    /// Lets go of it, however this thread has taken it.
+    @inline(__always)
+    func unlock(_ thread: UnsafeMutablePointer<mlog_thread_mark>) {
+        unsafe mlog_unlock(mutex, thread)
     }
 
     func markConsistent() {
@@ -47,8 +80,7 @@ internal import _CMappedLog
     @inline(never)
     private static func failure(_ status: CInt) -> LogError {
         switch status {
-        case ETIMEDOUT:
-            LogError(.writerStalled, advice: "find the stopped or traced writer and continue or kill it")
+        case ETIMEDOUT: .writerStalled
         case EDEADLK:
             LogError(.reentrant, advice: "do it after the in-place append has returned")
         case ENOTRECOVERABLE:
@@ -56,6 +88,12 @@ internal import _CMappedLog
         default:
             .system(.init(rawValue: status), "pthread_mutex_lock(3)")
         }
+    }
+}
+
+extension LogError {
+    static var writerStalled: LogError {
+        LogError(.writerStalled, advice: "find the stopped or traced writer and continue or kill it")
     }
 }
 

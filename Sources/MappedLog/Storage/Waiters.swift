@@ -36,11 +36,18 @@ internal import _CMappedLog
 
     /// Wakes who waits for the event.
     ///
-    /// Behind the commit.
+    /// Behind the commit, or behind the watermark and the flusher lock: there the fence is the writer's, since a flush
+    /// costs a thousand times as much.
     @inline(__always)
     func wake(_ event: Event) {
-        if !sleepersFence { mlog_full_fence() }
-        if word(event).load() & 1 != 0 { wakeSleepers(event) }
+        if event == .durable || !sleepersFence { mlog_full_fence() }
+        if isAwaited(event) { wakeSleepers(event) }
+    }
+
+    /// Whether somebody sleeps, or has slept and died.
+    @inline(__always)
+    func isAwaited(_ event: Event) -> Bool {
+        word(event).load() & 1 != 0
     }
 
     @inline(never)
@@ -55,7 +62,7 @@ internal import _CMappedLog
         }
     }
 
-    private func address(_ event: Event) -> UnsafeMutablePointer<UInt32> {
+    func address(_ event: Event) -> UnsafeMutablePointer<UInt32> {
         let offset = Int(event == .committed ? MLOG_WAITERS_COMMITTED_OFFSET : MLOG_WAITERS_DURABLE_OFFSET)
         return unsafe (mapping.start + offset).assumingMemoryBound(to: UInt32.self)
     }
@@ -63,8 +70,8 @@ internal import _CMappedLog
     /// Sleeps until woken, `nanoseconds` passed, or `isReady` says that there is no need to.
     func sleep(until event: Event, nanoseconds: UInt64, unless isReady: () throws(LogError) -> Bool) throws(LogError) {
         let flagged = word(event).setBit0()
-        // Where it is refused, writers fence before each look at the flag.
-        if mlog_membarrier() != 0 { mlog_full_fence() }
+        // Where it is refused, or for what is durable, writers fence before each look at the flag.
+        if event == .durable || mlog_membarrier() != 0 { mlog_full_fence() }
         if try isReady() { return }
         _ = unsafe mlog_futex_wait(address(event), flagged, min(nanoseconds, Self.longestSleepNanoseconds))
     }

@@ -12,12 +12,18 @@ final class LogReader: Sendable {
     let waiters: Waiters?
     let sleeper: AsyncSleeper
     private let system: SystemIdentity
+    /// The control block, where there was one at the start: looked at without a lock.
+    private let firstControl: ControlBlock?
+    /// Whether the control block was found to be of this boot and this log; that never changes back.
+    private let isOurs = Atomic<Bool>(false)
     private let state: Mutex<State>
 
     private struct State {
         var control: ControlBlock?
         /// Of a log that nobody has recovered since it was last written; until `epoch` changes.
         var survey: (epoch: UInt64?, LogSurvey)?
+        /// Where the end was found last; until `epoch` changes.
+        var active: (epoch: UInt64?, segment: Segment)?
         /// Never taken backwards.
         var durable: UInt64 = 0
     }
@@ -39,6 +45,7 @@ final class LogReader: Sendable {
         self.system = system
         self.forkGuard = forkGuard
         sleeper = AsyncSleeper(waiters: waiters)
+        firstControl = control
         state = Mutex(State(control: control))
     }
 
@@ -46,6 +53,7 @@ final class LogReader: Sendable {
 
     /// The control block, once there is one.
     var control: ControlBlock? {
+        if let firstControl { return firstControl }
         if let control = state.withLock({ $0.control }) { return control }
         guard let file = try? log.medium.openControl(writable: false),
             let control = try? ControlBlock(file, writable: false)
@@ -58,7 +66,10 @@ final class LogReader: Sendable {
 
     /// The control block, if it speaks of this log as it is now: a process of this boot has recovered it.
     private var liveControl: ControlBlock? {
-        guard let control, control.isReady(on: system, for: log.id) else { return nil }
+        guard let control else { return nil }
+        if isOurs.load(ordering: .relaxed) { return control.isReady ? control : nil }
+        guard control.isReady(on: system, for: log.id) else { return nil }
+        isOurs.store(true, ordering: .relaxed)
         return control
     }
 
@@ -126,13 +137,13 @@ final class LogReader: Sendable {
             )
         }
         var (position, sequence) = (slot.tail, slot.sequence)
-        var next = try segment(log.geometry.base(of: position))
+        var next = try activeSegment(log.geometry.base(of: position))
         while let segment = next {
             switch segment.frame(at: position - segment.base) {
             case .frame(let frame) where frame.kind == .end:
                 let base = segment.base + log.geometry.segmentSize
                 position = base + SegmentGeometry.dataStart
-                next = try self.segment(base)
+                next = try activeSegment(base)
             case .frame(let frame):
                 position += frame.size
                 if frame.kind == .record { sequence &+= 1 }
@@ -143,6 +154,17 @@ final class LogReader: Sendable {
             }
         }
         return End(position: position, sequence: sequence)
+    }
+
+    /// The segment with the end of the log, mapped once for all who ask where that is.
+    private func activeSegment(_ base: UInt64) throws(LogError) -> Segment? {
+        let now = epoch
+        if let kept = state.withLock({ $0.active }), kept.epoch == now, kept.segment.base == base {
+            return kept.segment
+        }
+        guard let segment = try segment(base) else { return nil }
+        if !segment.isCompacted { state.withLock { $0.active = (now, segment) } }
+        return segment
     }
 
     // MARK: Segments
@@ -164,19 +186,19 @@ final class LogReader: Sendable {
 
     /// Why a segment that should be there isn't.
     func absence(of base: UInt64, sequence: UInt64) -> LogError {
-        let names = (try? log.medium.listSegments()) ?? []
-        for case .unsupported(base, let name) in names {
-            return log.unsupportedForm(base, name)
-        }
-        if let first = names.first?.base, first > base {
-            // Meanwhile that one may be gone, too.
-            guard let line = try? segment(first)?.activation else {
-                let isChanged = (try? log.medium.listSegments())?.first?.base != first
-                return isChanged ? absence(of: base, sequence: sequence) : log.missing(base, durable: nil)
+        var first: UInt64?
+        while true {
+            let names = (try? log.medium.listSegments()) ?? []
+            for case .unsupported(base, let name) in names {
+                return log.unsupportedForm(base, name)
             }
-            if line.baseSequence >= sequence {
-                return .gone(sequence..<line.baseSequence, position: first + SegmentGeometry.dataStart)
+            guard let found = names.first?.base, found > base, found != first else { break }
+            if let line = try? segment(found)?.activation {
+                if line.baseSequence < sequence { break }
+                return .gone(sequence..<line.baseSequence, position: found + SegmentGeometry.dataStart)
             }
+            // Retention goes on, and has removed the first that was left: look at the next one.
+            first = found
         }
         return log.missing(base, durable: state.withLock { $0.durable })
     }

@@ -337,7 +337,10 @@ typedef struct mlog_control {
     uint64_t epoch;                     // atomic: rises whenever files were replaced or the tail was cut
     uint32_t poison;                    // atomic: errno of the failed flush; 0: none
     uint32_t flushing;                  // atomic: 1 while a flush is under way
-    uint8_t  reserved2[40];
+    uint64_t flushed_sequence;          // 280, hint: where the last flush began, the sequence of the next record
+    uint32_t flushed_records;           // hint: how many records it covered, if somebody waited for it; else 0
+    uint32_t flush_microseconds;        // hint: how long it took
+    uint8_t  reserved2[24];
     uint8_t  flush_mutex[MLOG_MUTEX_BYTES];             // 320
     uint8_t  reserved3[16];
     uint8_t  append_mutex[MLOG_MUTEX_BYTES];            // 384: with what each append touches in one cache line
@@ -358,6 +361,7 @@ MLOG_AT(mlog_control, durable, 256);
 MLOG_AT(mlog_control, epoch, 264);
 MLOG_AT(mlog_control, poison, 272);
 MLOG_AT(mlog_control, flushing, 276);
+MLOG_AT(mlog_control, flushed_sequence, 280);
 MLOG_AT(mlog_control, flush_mutex, 320);
 MLOG_AT(mlog_control, append_mutex, 384);
 MLOG_AT(mlog_control, generation, 432);

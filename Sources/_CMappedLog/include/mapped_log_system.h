@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <sys/mman.h>
 #include <sys/types.h>
+#include <time.h>
 #include "mapped_log_format.h"
 
 // ---- CRC32C --------------------------------------------------------------------------------------------------
@@ -20,6 +21,24 @@ uint32_t mlog_crc32c_extend(uint32_t state, const void *bytes, size_t count);
 // The finished CRC of a frame whose word will be `word`: `seed` is the state behind the salt. Reads the frame from
 // offset 12 to `frame_bytes`, a multiple of 8 and at least 24.
 uint32_t mlog_frame_crc(const void *frame, size_t frame_bytes, uint64_t word, uint64_t position, uint32_t seed);
+
+// Writes a frame but its word: lag, timestamp, CRC, and the payload, whose length is the word's. The padding must be 0.
+typedef void mlog_frame_writer(void *frame, const void *payload, uint64_t word, uint64_t position, int64_t timestamp,
+                               uint32_t lag, uint32_t seed);
+extern mlog_frame_writer *mlog_frame_writer_of_this_machine;
+static inline void mlog_frame_write(void *frame, const void *payload, uint64_t word, uint64_t position,
+                                    int64_t timestamp, uint32_t lag, uint32_t seed) {
+    mlog_frame_writer_of_this_machine(frame, payload, word, position, timestamp, lag, seed);
+}
+
+// ---- Time ----------------------------------------------------------------------------------------------------
+
+// clock_gettime(2) in nanoseconds.
+static inline int64_t mlog_clock_read(int clock) {
+    struct timespec time;
+    clock_gettime(clock, &time);
+    return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
 
 // ---- Files ---------------------------------------------------------------------------------------------------
 
@@ -42,6 +61,14 @@ int mlog_ofd_is_locked(int descriptor, off_t byte);
 int64_t mlog_filesystem_type(int descriptor);
 extern const int mlog_o_tmpfile, mlog_seek_data;
 
+// ---- Memory --------------------------------------------------------------------------------------------------
+
+// Address space of this process alone: not in forked children, without huge pages. NULL, with errno set: none.
+void *mlog_reserve(size_t byte_count);
+// Moves pages of such memory to another place in it, which loses its own; the old place reads as 0. No other thread sees
+// a hole. Linux 5.7.
+int mlog_move_pages(void *from, void *to, size_t byte_count);
+
 // ---- Robust process-shared mutex (pthread_mutexattr_setrobust(3)) --------------------------------------------
 
 #if defined(__GLIBC__)
@@ -57,10 +84,8 @@ int mlog_mutex_init(void *mutex);
 // 0, EOWNERDEAD (held; the state it guards is as the dead owner left it), ETIMEDOUT, EDEADLK, ENOTRECOVERABLE.
 // Spins for a moment, then sleeps at most `timeout_ns`.
 int mlog_mutex_lock_slow(void *mutex, uint64_t timeout_ns);
-static inline int mlog_mutex_lock(void *mutex, uint64_t timeout_ns) {
-    int status = pthread_mutex_trylock((pthread_mutex_t *)mutex);
-    return __builtin_expect(status == EBUSY, 0) ? mlog_mutex_lock_slow(mutex, timeout_ns) : status;
-}
+// 0, EOWNERDEAD, EDEADLK, ENOTRECOVERABLE, and EBUSY where another thread has it.
+static inline int mlog_mutex_trylock(void *mutex) { return pthread_mutex_trylock((pthread_mutex_t *)mutex); }
 static inline int mlog_mutex_unlock(void *mutex) { return pthread_mutex_unlock((pthread_mutex_t *)mutex); }
 static inline int mlog_mutex_consistent(void *mutex) { return pthread_mutex_consistent((pthread_mutex_t *)mutex); }
 
@@ -69,6 +94,7 @@ static inline int mlog_mutex_consistent(void *mutex) { return pthread_mutex_cons
 // futex(2), shared between processes. Wait returns 0 when woken or when *word was not `expected`.
 int mlog_futex_wait(const uint32_t *word, uint32_t expected, uint64_t timeout_ns);
 int mlog_futex_wake_all(uint32_t *word);
+int mlog_futex_wake_one(uint32_t *word);
 // membarrier(2): registers this process for, and issues, MEMBARRIER_CMD_GLOBAL_EXPEDITED.
 int mlog_membarrier_register(void);
 int mlog_membarrier(void);
@@ -95,9 +121,18 @@ void mlog_forget_close_in_children(int descriptor);
 // Each thread has a mark that says which log it is in. It costs an append two plain stores, and lets a close wait
 // for the appends of other threads: it raises its flag, fences them all with membarrier(2), and looks at the marks.
 
+// The head of a thread's list of robust mutexes, as the kernel knows it (`struct robust_list_head`).
+typedef struct mlog_robust_list {
+    void *next;
+    long futex_offset;                  // from an entry to the mutex's word
+    void *pending;
+} mlog_robust_list;
+
 typedef struct mlog_thread_mark {
     const void *log;                    // NULL: in none
     struct mlog_thread_mark *next;
+    mlog_robust_list *robust_list;      // the C library's; NULL: not laid out as mapped_log_lock.h knows it
+    int id;                             // gettid(2)
     uint32_t is_taken;
 } mlog_thread_mark;
 extern _Thread_local mlog_thread_mark *mlog_this_thread;

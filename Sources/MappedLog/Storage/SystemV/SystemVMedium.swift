@@ -31,7 +31,12 @@ struct SystemVMedium: Medium {
 
     func openCompacted(_ base: UInt64) throws(LogError) -> OpenFile? { nil }
 
-    func publishSegment(_ base: UInt64, header: [UInt8], byteCount: UInt64) throws(LogError) -> Bool {
+    func publishSegment(
+        _ base: UInt64,
+        header: [UInt8],
+        byteCount: UInt64,
+        withZeros: Bool
+    ) throws(LogError) -> Bool {
         try table.change { list throws(LogError) in
             if list.bases.contains(base) { return false }
             let (entry, segment) = try list.make(byteCount: byteCount)
