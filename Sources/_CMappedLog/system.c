@@ -74,6 +74,11 @@ int mlog_copy_range(int from, int to, uint64_t offset, uint64_t byte_count) {
     return 0;
 }
 
+int mlog_begin_flush(int descriptor, uint64_t offset, uint64_t byte_count) {
+    int status = sync_file_range(descriptor, (off_t)offset, (off_t)byte_count, SYNC_FILE_RANGE_WRITE);
+    return status < 0 && errno == ENOSYS ? 0 : result(status);
+}
+
 int mlog_rename_noreplace(const char *from, const char *to) {
     return result(renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE));
 }
@@ -96,7 +101,7 @@ int mlog_ofd_lock(int descriptor, short type, off_t byte) {
 int mlog_ofd_is_locked(int descriptor, off_t byte) {
     struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = byte, .l_len = 1};
     if (fcntl(descriptor, F_OFD_GETLK, &lock) != 0) return -errno;
-    return lock.l_type != F_UNLCK;
+    return lock.l_type == F_UNLCK ? 0 : lock.l_type == F_RDLCK ? 1 : 2;
 }
 
 int64_t mlog_filesystem_type(int descriptor) {

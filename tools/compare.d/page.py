@@ -106,7 +106,8 @@ def draw(results, build, target):
     found = []
     for key in results.lines:
         if key[0] == "append" and key[4] == 64 and results.values(key, "ns_per_record"):
-            found.append((median(results.values(key, "ns_per_record")), f"{key[1]} {key[3]}"))
+            place = ", shm" if key[2] == "shm" else ""
+            found.append((median(results.values(key, "ns_per_record")), f"{key[1]} {key[3]}{place}"))
     if not found:
         return False
     found.sort(reverse=True)

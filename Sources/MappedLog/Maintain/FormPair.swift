@@ -41,13 +41,14 @@ struct FormPair {
         return nil
     }
 
-    /// What is wrong with the frames of the raw form: the first that is not what was written; nil: it is whole, or not
-    /// there.
-    func damageOfRaw() throws(LogError) -> Damage? {
+    /// What is wrong with the raw form: the first frame that is not what was written.
+    ///
+    /// Nil: it is whole, or not there. Calls `pause` now and then.
+    func damageOfRaw(_ pause: () -> Void = {}) throws(LogError) -> Damage? {
         guard let file = try place.medium.openSegment(base, writable: false) else { return nil }
         do throws(LogError) {
             let header = try SegmentHeader(reading: file, base: base, of: place.identity)
-            return try Self.damage(SegmentScanner(file, header: header))
+            return try Self.damage(SegmentScanner(file, header: header), pause)
         } catch  where Self.isDamage(error) {
             return Damage(
                 Damage.Kind(error.code),
@@ -81,8 +82,13 @@ struct FormPair {
     }
 
     /// Of a segment that is sealed: its frames have to lead to the `end` frame.
-    private static func damage(_ scanner: SegmentScanner) throws(LogError) -> Damage? {
-        let walk = try scanner.walk(from: SegmentGeometry.dataStart, sequence: 0)
+    private static func damage(_ scanner: SegmentScanner, _ pause: () -> Void = {}) throws(LogError) -> Damage? {
+        var next = SegmentGeometry.blockSize
+        let walk = try scanner.walk(from: SegmentGeometry.dataStart, sequence: 0) { frame, _ throws(LogError) in
+            if frame.offset < next { return }
+            next = frame.offset + SegmentGeometry.blockSize
+            pause()
+        }
         let found: String
         switch walk.stop {
         case .end: return nil
@@ -99,7 +105,7 @@ struct FormPair {
         )
     }
 
-    private static func isDamage(_ error: LogError) -> Bool {
+    static func isDamage(_ error: LogError) -> Bool {
         switch error.code {
         case .damaged, .badMagic, .truncatedSegment, .foreignSegment: true
         default: false

@@ -248,7 +248,7 @@ extension LogPlace {
     ///
     /// Inside the gate where writers live: a preparer must not take the name for a free one.
     func removeBesideWriters(_ form: SegmentName) throws(LogError) {
-        guard let writers = medium.writersAlive(), writers.shared > 0 else { return try medium.remove(form) }
+        guard try medium.hasWriters() else { return try medium.remove(form) }
         let gate = try Writer.lockGate(self, OpenOptions().recoveryTimeout)
         defer { gate.unlockGate() }
         try medium.remove(form)

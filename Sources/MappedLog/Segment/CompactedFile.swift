@@ -1,4 +1,3 @@
-internal import CLZ4
 internal import Glibc
 internal import SystemPackage
 internal import _CMappedLog
@@ -169,7 +168,7 @@ final class CompactedFile: Sendable {
     // MARK: Blocks
 
     /// How large a buffer ``read(block:into:through:)`` needs for what stands in the file.
-    var scratchSize: Int { Int(blockSize + Self.overhead) }
+    var scratchSize: Int { CompactedBlock.scratchSize(blockSize) }
 
     /// Reads and decompresses a block.
     ///
@@ -183,36 +182,13 @@ final class CompactedFile: Sendable {
         into target: UnsafeMutableRawBufferPointer,
         through scratch: UnsafeMutableRawBufferPointer
     ) throws(LogError) {
-        let entry = table[block]
-        let size = Int(entry.dataSize)
-        let stored = unsafe UnsafeMutableRawBufferPointer(rebasing: scratch[..<(size + Int(Self.overhead))])
-        let count = try unsafe file.read(into: stored, at: entry.offset)
-        var checksum = Checksum()
-        unsafe checksum.add(UnsafeRawBufferPointer(stored))
-        guard count == stored.count, checksum.value == entry.crc else {
-            throw damage(block, "CRC \(entry.crc.hexadecimal(digits: 8))", checksum.value.hexadecimal(digits: 8))
-        }
-        guard unsafe stored.loadUnaligned(as: UInt32.self) == entry.size else {
-            throw damage(block, "a size field of \(entry.size.hexadecimal(digits: 8))", "another")
-        }
-        let data = unsafe UnsafeRawBufferPointer(rebasing: stored[4..<(4 + size)])
-        if entry.isStored {
-            unsafe target.copyMemory(from: data)
-            return
-        }
-        let decompressed = unsafe LZ4_decompress_safe(
-            data.baseAddress!.assumingMemoryBound(to: CChar.self),
-            target.baseAddress!.assumingMemoryBound(to: CChar.self),
-            CInt(size),
-            CInt(target.count)
-        )
-        guard Int(decompressed) == target.count else {
-            throw damage(
-                block,
-                "\(target.count) bytes",
-                decompressed < 0 ? "a bad LZ4 block, or more" : "\(decompressed)"
-            )
-        }
+        let block = CompactedBlock(number: block, entry: table[block], position: base + range(of: block).lowerBound)
+        try unsafe block.read(from: file, into: target, through: scratch)
+    }
+
+    /// Whether the seek table says of each block what these entries do.
+    func hasTable(_ entries: [mlog_compacted_entry]) -> Bool {
+        table.elementsEqual(entries) { $0.offset == $1.offset && $0.size == $1.size && $0.crc == $1.crc }
     }
 
     /// Decompresses the segment, block by block.
@@ -252,19 +228,4 @@ final class CompactedFile: Sendable {
             }
         }
     }
-
-    private func damage(_ block: Int, _ expected: String, _ found: String) -> LogError {
-        .damaged(
-            file.path,
-            base + UInt64(block) * blockSize,
-            expected: "block \(block) with \(expected)",
-            found: found
-        )
-    }
-}
-
-extension mlog_compacted_entry {
-    var isStored: Bool { size & MLOG_LZ4_STORED != 0 }
-    /// Of the block's data in the file, in bytes.
-    var dataSize: UInt64 { UInt64(size & ~MLOG_LZ4_STORED) }
 }

@@ -4,14 +4,17 @@ internal import _CMappedLog
 
 /// Writes the compacted form of a segment: our header, one LZ4 frame, our seek table (`spec/format.md`, 17).
 ///
-/// Memory: two blocks and 16 bytes for each block of the segment.
+/// Memory: a block, what ``CompressedBlockWriter`` needs, and 16 bytes for each block of the segment.
 @safe final class SegmentCompression {
     private let source: OpenFile
     private let header: SegmentHeader
     private let blockSize: UInt64
     private let level: Int
     private let input: UnsafeMutableRawBufferPointer
+    /// For what is no block.
     private let output: UnsafeMutableRawBufferPointer
+    /// How many bytes a block may have once it is compressed.
+    private let slotSize: Int
     private let context: OpaquePointer
     private var preferences: LZ4F_preferences_t
 
@@ -41,7 +44,8 @@ internal import _CMappedLog
         }
         unsafe self.context = context
         unsafe input = .allocate(byteCount: Int(blockSize), alignment: 4096)
-        unsafe output = .allocate(byteCount: unsafe LZ4F_compressBound(Int(blockSize), &preferences), alignment: 4096)
+        slotSize = unsafe LZ4F_compressBound(Int(blockSize), &preferences)
+        unsafe output = .allocate(byteCount: max(64, Int(LZ4F_HEADER_SIZE_MAX)), alignment: 16)
     }
 
     deinit {
@@ -61,24 +65,47 @@ internal import _CMappedLog
 
     /// - Parameters:
     ///   - target: An empty file.
+    ///   - inspect: What else is to be found out about the raw segment meanwhile, by another thread; what it throws ends
+    ///     the work.
     ///   - progress: Told how many bytes of the segment were compressed; what it throws ends the work.
-    /// - Throws: `diskFull`, `io`; `truncatedSegment` where the segment became shorter.
-    func write(to target: OpenFile, progress: (UInt64) throws(LogError) -> Void) throws(LogError) {
+    /// - Throws: `diskFull`, `io`; `truncatedSegment` where the segment became shorter; `damaged` where what was written
+    ///   isn't there.
+    /// - Returns: The entries of its blocks, each of which was read back and compared with the raw segment.
+    func write(
+        to target: OpenFile,
+        inspecting inspect: @escaping CompressedBlockWriter.Inspect,
+        progress: (UInt64) throws(LogError) -> Void
+    ) throws(LogError) -> [mlog_compacted_entry] {
+        let writer = CompressedBlockWriter(
+            source,
+            target,
+            header: header,
+            blockSize: blockSize,
+            slotSize: slotSize,
+            inspect: inspect
+        )
+        do throws(LogError) {
+            try write(to: target, blocksBy: writer, progress)
+            return try writer.finish()
+        } catch {
+            writer.end(error)
+            throw error
+        }
+    }
+
+    private func write(
+        to target: OpenFile,
+        blocksBy writer: CompressedBlockWriter,
+        _ progress: (UInt64) throws(LogError) -> Void
+    ) throws(LogError) {
         let size = header.geometry.segmentSize
         var at = UInt64(MLOG_COMPACTED_HEADER_BYTES)
         var frame = Checksum()
         var table: [mlog_compacted_entry] = []
-        let begin = try checked(
-            unsafe LZ4F_compressBegin(context, output.baseAddress!, output.count, &preferences),
-            "LZ4F_compressBegin"
-        )
-        guard begin == Int(MLOG_LZ4_FRAME_HEADER_BYTES) else {
-            throw wrong("a frame header of \(MLOG_LZ4_FRAME_HEADER_BYTES) bytes", "\(begin)")
+        at += try unsafe write(to: target, at: at, &frame, expected: MLOG_LZ4_FRAME_HEADER_BYTES, "LZ4F_compressBegin")
+        {
+            unsafe LZ4F_compressBegin(context, $0.baseAddress!, $0.count, &preferences)
         }
-        let frameHeader = unsafe UnsafeRawBufferPointer(rebasing: output[..<begin])
-        unsafe frame.add(frameHeader)
-        try unsafe target.write(frameHeader, at: at)
-        at += UInt64(begin)
         var offset: UInt64 = 0
         while offset < size {
             let wanted = unsafe UnsafeMutableRawBufferPointer(
@@ -103,44 +130,54 @@ internal import _CMappedLog
                 )
                 try target.write(own, at: 0)
             }
-            let block = try unsafe compress(UnsafeRawBufferPointer(wanted), into: &table, at: at)
-            try unsafe target.write(block, at: at)
-            at += UInt64(block.count)
+            let entry = try unsafe compress(UnsafeRawBufferPointer(wanted), into: writer.slot(), at: at)
+            writer.add(entry)
+            table.append(entry)
+            at += entry.dataSize + UInt64(MLOG_LZ4_BLOCK_OVERHEAD)
             offset += UInt64(count)
             try progress(offset)
         }
-        let end = try checked(
-            unsafe LZ4F_compressEnd(context, output.baseAddress!, output.count, nil),
-            "LZ4F_compressEnd"
-        )
-        guard end == Int(MLOG_LZ4_FRAME_END_BYTES) else {
-            throw wrong("a frame's end of \(MLOG_LZ4_FRAME_END_BYTES) bytes", "\(end)")
+        at += try unsafe write(to: target, at: at, &frame, expected: MLOG_LZ4_FRAME_END_BYTES, "LZ4F_compressEnd") {
+            unsafe LZ4F_compressEnd(context, $0.baseAddress!, $0.count, nil)
         }
-        let frameEnd = unsafe UnsafeRawBufferPointer(rebasing: output[..<end])
-        unsafe frame.add(frameEnd)
-        try unsafe target.write(frameEnd, at: at)
-        at += UInt64(end)
         try target.write(encodedTable(table, at: at, frameCRC: frame.value), at: at)
     }
 
-    /// One block of the frame, as it stands in the file, and its entry.
+    /// What of the LZ4 frame is no block: its header, or its end.
+    private func write(
+        to target: OpenFile,
+        at offset: UInt64,
+        _ frame: inout Checksum,
+        expected: Int,
+        _ call: String,
+        _ make: (UnsafeMutableRawBufferPointer) -> Int
+    ) throws(LogError) -> UInt64 {
+        let count = try checked(unsafe make(output), call)
+        guard count == expected else { throw wrong("\(expected) bytes of \(call)", "\(count)") }
+        let bytes = unsafe UnsafeRawBufferPointer(rebasing: output[..<count])
+        unsafe frame.add(bytes)
+        try unsafe target.write(bytes, at: offset)
+        return UInt64(count)
+    }
+
+    /// One block of the frame, as it is to stand in the file, and its entry.
     private func compress(
         _ bytes: UnsafeRawBufferPointer,
-        into table: inout [mlog_compacted_entry],
+        into slot: UnsafeMutableRawBufferPointer,
         at offset: UInt64
-    ) throws(LogError) -> UnsafeRawBufferPointer {
+    ) throws(LogError) -> mlog_compacted_entry {
         let count = try checked(
             unsafe LZ4F_compressUpdate(
                 context,
-                output.baseAddress!,
-                output.count,
+                slot.baseAddress!,
+                slot.count,
                 bytes.baseAddress!,
                 bytes.count,
                 nil
             ),
             "LZ4F_compressUpdate"
         )
-        let block = unsafe UnsafeRawBufferPointer(rebasing: output[..<count])
+        let block = unsafe UnsafeRawBufferPointer(rebasing: slot[..<count])
         var entry = mlog_compacted_entry()
         entry.offset = offset
         if count >= 4 { unsafe entry.size = block.loadUnaligned(as: UInt32.self) }
@@ -150,8 +187,7 @@ internal import _CMappedLog
         var checksum = Checksum()
         unsafe checksum.add(block)
         entry.crc = checksum.value
-        table.append(entry)
-        return unsafe block
+        return entry
     }
 
     private func encodedTable(_ table: [mlog_compacted_entry], at offset: UInt64, frameCRC: UInt32) -> [UInt8] {

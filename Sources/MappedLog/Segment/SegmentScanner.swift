@@ -68,6 +68,23 @@ internal import _CMappedLog
         return FrameFinding(word: word, offset: offset, raw: raw, crc: try checksum(of: word, at: offset))
     }
 
+    /// The record outside any batch at an offset, where it is whole and in the window; else ask ``frame(at:)``.
+    @inline(__always)
+    func plainRecord(at offset: UInt64) -> Frame? {
+        let window = windowRange
+        guard offset >= window.lowerBound, offset + SegmentGeometry.frameHeaderSize <= window.upperBound else {
+            return nil
+        }
+        let bytes = unsafe self.window.baseAddress! + Int(offset - window.lowerBound)
+        let raw = unsafe bytes.loadUnaligned(as: mlog_frame_header.self)
+        let word = FrameWord(rawValue: raw.word)
+        guard word.isPlainRecord, offset + word.frameSize <= window.upperBound,
+            geometry.fits(offset: offset, size: word.frameSize, isEnd: false),
+            unsafe mlog_frame_crc(bytes, Int(word.frameSize), word.rawValue, base + offset, seed) == raw.crc
+        else { return nil }
+        return Frame(offset: offset, word: word, lag: raw.lag, timestamp: raw.timestamp)
+    }
+
     private func checksum(of word: FrameWord, at offset: UInt64) throws(LogError) -> UInt32 {
         let size = Int(word.frameSize)
         if size <= windowSize {

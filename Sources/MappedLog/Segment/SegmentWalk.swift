@@ -106,6 +106,12 @@ extension SegmentScanner {
         var batch = BatchState()
         var pending: [Frame] = []
         while true {
+            if !batch.isInside, let frame = plainRecord(at: walk.stopOffset) {
+                walk.stopOffset = frame.end
+                try visit(frame, walk)
+                walk.add(frame, base: base)
+                continue
+            }
             switch try frame(at: walk.stopOffset) {
             case .empty:
                 walk.stop = .empty

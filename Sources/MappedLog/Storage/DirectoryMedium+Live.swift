@@ -54,6 +54,16 @@ extension DirectoryMedium {
         WritersAlive(lockFile: liveDirectory.appending("lock"))
     }
 
+    func hasWriters() throws(LogError) -> Bool {
+        let lock: OpenFile
+        do throws(LogError) { lock = try OpenFile(liveDirectory.appending("lock"), O_RDONLY | O_NOFOLLOW) } catch {
+            // Without the file nobody can have locked it.
+            if error.isAbsence { return false }
+            throw error
+        }
+        return try lock.isShared(byte: CInt(MLOG_LOCK_WRITER))
+    }
+
     // MARK: Settings and named tailers
 
     func settingsBytes() throws(LogError) -> [UInt8] {

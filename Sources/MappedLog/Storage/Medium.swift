@@ -67,6 +67,10 @@ protocol Medium: Sendable {
     func openLock() throws(LogError) -> WriterLock
     /// Who has the log open for writing; a look, which takes no lock. Nil: not to be found out.
     func writersAlive() -> WritersAlive?
+    /// Whether one lives that isn't just becoming the first.
+    ///
+    /// Asks for no table of all locks, for which the kernel stops every processor, up to tens of milliseconds.
+    func hasWriters() throws(LogError) -> Bool
     /// Removes what killed processes left unpublished. Only as the only writer.
     func removeUnpublished() throws(LogError)
 

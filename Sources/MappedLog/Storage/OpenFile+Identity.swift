@@ -59,15 +59,23 @@ extension OpenFile {
     }
 
     /// Whether some other open file description holds a lock on a byte; a look, which takes nothing.
-    func isLocked(byte: CInt = 0) throws(LogError) -> Bool {
+    func isLocked(byte: CInt = 0) throws(LogError) -> Bool { try holder(byte) != 0 }
+
+    /// Whether others hold a byte together, and nobody alone; a look, which takes nothing.
+    ///
+    /// Semaphores don't tell the two apart: any that is held counts as shared.
+    func isShared(byte: CInt) throws(LogError) -> Bool { try holder(byte) == 1 }
+
+    /// 0: nobody; 1: whoever shares it; 2: one alone.
+    private func holder(_ byte: CInt) throws(LogError) -> CInt {
         if let locks = memory?.locks {
-            do throws(Errno) { return try locks.value(byte) > 0 } catch {
+            do throws(Errno) { return try locks.value(byte) > 0 ? 1 : 0 } catch {
                 if SystemV.isGone(error) { throw .goneSemaphores(path) }
                 throw .system(error, "semctl(2)", file: path)
             }
         }
         let status = mlog_ofd_is_locked(descriptor, off_t(byte))
         if status < 0 { throw .system(Errno(rawValue: -status), "fcntl(2), F_OFD_GETLK", file: path) }
-        return status == 1
+        return status
     }
 }

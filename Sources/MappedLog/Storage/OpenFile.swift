@@ -193,6 +193,14 @@ final class OpenFile: Sendable {
         }
     }
 
+    /// Lets the disk begin with what is dirty in a range, so that a flush has less to wait for.
+    func beginFlush(_ range: Range<UInt64>) throws(LogError) {
+        if memory != nil { return }
+        do throws(Errno) { try SystemCall.beginFlush(descriptor, range) } catch {
+            throw .system(error, "sync_file_range(2)", file: path)
+        }
+    }
+
     func allocate(_ byteCount: UInt64) throws(LogError) {
         // All of its pages were there before it was published.
         if memory != nil { return }

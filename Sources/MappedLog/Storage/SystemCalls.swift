@@ -102,6 +102,11 @@ enum SystemCall {
         _ = try check(mlog_fallocate(descriptor, byteCount))
     }
 
+    /// `sync_file_range(2)`: the disk begins to write what is dirty in a range; nothing waits for it.
+    static func beginFlush(_ descriptor: CInt, _ range: Range<UInt64>) throws(Errno) {
+        _ = try check(mlog_begin_flush(descriptor, range.lowerBound, UInt64(range.count)))
+    }
+
     /// `copy_file_range(2)`, to the same offsets; else by reading and writing.
     static func copy(_ source: CInt, to target: CInt, _ range: Range<UInt64>) throws(Errno) {
         _ = try check(mlog_copy_range(source, target, range.lowerBound, UInt64(range.count)))

@@ -26,6 +26,17 @@ final class LogReader: Sendable {
         var active: (epoch: UInt64?, segment: Segment)?
         /// Never taken backwards.
         var durable: UInt64 = 0
+        var listing = Listing()
+    }
+
+    /// What seeks have found out of the segments before the last one; until `epoch` changes.
+    private struct Listing {
+        var epoch: UInt64?
+        var bases: [UInt64] = []
+        /// Of segments that have an activated successor: those are never written again.
+        var lines: [UInt64: ActivationLine] = [:]
+        /// Before this all segments have one.
+        var active: UInt64 = 0
     }
 
     struct End {
@@ -178,10 +189,41 @@ final class LogReader: Sendable {
         }
     }
 
-    /// The bases of the segments from the first to the one that holds `end`.
-    func bases(upTo end: UInt64) throws(LogError) -> [UInt64] {
+    /// The bases of the segments from the first to the one that holds `end`, as they were listed last.
+    ///
+    /// Some may have been removed since: who finds one gone calls ``forgetListing()`` and asks again.
+    func bases(upTo end: UInt64) throws(LogError) -> ArraySlice<UInt64> {
         let active = log.geometry.base(of: end)
-        return try log.bases().filter { $0 <= active }
+        let now = epoch
+        func known(_ state: inout State) -> ArraySlice<UInt64>? {
+            if state.listing.epoch != now { state.listing = Listing(epoch: now) }
+            guard let last = state.listing.bases.last, last >= active else { return nil }
+            state.listing.active = max(state.listing.active, active)
+            // One prepared segment may stand behind it.
+            guard let found = state.listing.bases.lastIndex(where: { $0 <= active }) else { return nil }
+            return state.listing.bases[...found]
+        }
+        if let known = state.withLock({ known(&$0) }) { return known }
+        let bases = try log.bases()
+        let listed = state.withLock { state in
+            state.listing.bases = bases
+            return known(&state)
+        }
+        // Of a log in memory even that segment may be dropped by now.
+        guard let listed else { throw log.missing(active, durable: nil) }
+        return listed
+    }
+
+    func forgetListing() {
+        state.withLock { $0.listing = Listing() }
+    }
+
+    /// The activation line of a segment that ``bases(upTo:)`` named.
+    func activation(_ base: UInt64) throws(LogError) -> ActivationLine {
+        if let line = state.withLock({ $0.listing.lines[base] }) { return line }
+        guard let line = try log.activation(base) else { throw log.badActivation(base) }
+        state.withLock { if base < $0.listing.active { $0.listing.lines[base] = line } }
+        return line
     }
 
     /// Why a segment that should be there isn't.

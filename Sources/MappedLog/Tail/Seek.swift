@@ -4,6 +4,8 @@ internal import _CMappedLog
 /// index, then a walk inside one block.
 struct Seek {
     private let reader: LogReader
+    /// Where the tailer stands: the segment that needn't be mapped again.
+    private let near: Segment?
     private var geometry: SegmentGeometry { reader.log.geometry }
 
     struct Place {
@@ -18,8 +20,9 @@ struct Seek {
         }
     }
 
-    init(_ reader: LogReader) {
+    init(_ reader: LogReader, near: Segment? = nil) {
         self.reader = reader
+        self.near = near
     }
 
     func place(_ start: TailStart) throws(LogError) -> Place {
@@ -28,7 +31,8 @@ struct Seek {
             do throws(LogError) {
                 return try find(start)
             } catch  where error.code == .missingSegment || error.code == .recordsGone {
-                // Retention may have removed what was about to be opened.
+                // Retention may have removed what was about to be opened, or long ago what is still listed.
+                reader.forgetListing()
                 let now = try reader.log.medium.listSegments().first?.base
                 if now == first { throw error }
                 first = now
@@ -56,13 +60,13 @@ struct Seek {
         let end = try reader.end()
         let base = geometry.base(of: end.position)
         let isAtStart = end.position - base == SegmentGeometry.dataStart
-        if let segment = try reader.segment(base),
+        if let segment = try mapped(base),
             !isAtStart || segment.activation?.baseSequence == end.sequence
         {
             return Place(segment: segment, offset: end.position - base, sequence: end.sequence)
         }
         // The last frame is `end`, and its successor is not there yet, or not activated.
-        guard isAtStart, base > 0, let segment = try reader.segment(base - geometry.segmentSize) else {
+        guard isAtStart, base > 0, let segment = try mapped(base - geometry.segmentSize) else {
             throw reader.absence(of: base, sequence: end.sequence)
         }
         var place = try Self.lastEntry(in: segment, before: geometry.dataEnd)
@@ -86,7 +90,7 @@ struct Seek {
             )
         }
         let bases = try reader.bases(upTo: end.position)
-        if let first = try? activation(bases[0]), sequence < first.baseSequence {
+        if let first = try? reader.activation(bases[0]), sequence < first.baseSequence {
             throw .gone(sequence..<first.baseSequence, position: bases[0] + SegmentGeometry.dataStart)
         }
         let base = lastBase(bases) { $0.baseSequence <= sequence }
@@ -111,9 +115,7 @@ struct Seek {
         guard position.rawValue < end.position, geometry.isFrameStart(position.rawValue) else {
             throw notAFrame(position, end)
         }
-        guard let segment = try reader.segment(base) else {
-            throw reader.absence(of: base, sequence: 0)
-        }
+        let segment = try segment(base)
         let offset = position.rawValue - base
         var place = try Self.lastEntry(in: segment, before: offset + 1)
         while place.offset < offset {
@@ -140,7 +142,7 @@ struct Seek {
         let end = try reader.end()
         let bases = try reader.bases(upTo: end.position)
         // Where removed segments had larger timestamps, even the first may have one that is too large.
-        let isTooEarly = (try? activation(bases[0])).map { $0.largestTimestampBefore < time } ?? true
+        let isTooEarly = (try? reader.activation(bases[0])).map { $0.largestTimestampBefore < time } ?? true
         let base = isTooEarly ? lastBase(bases) { $0.largestTimestampBefore < time } : bases[0]
         var segment = try self.segment(base)
         while true {
@@ -154,7 +156,7 @@ struct Seek {
                 _ = try pass(&place)
             }
             let next = segment.base + geometry.segmentSize
-            guard next <= geometry.base(of: end.position), let successor = try reader.segment(next) else {
+            guard next <= geometry.base(of: end.position), let successor = try mapped(next) else {
                 return try self.end()
             }
             segment = successor
@@ -204,18 +206,17 @@ struct Seek {
         var low: UInt64 = 0
         var high = min((offset - 1) / SegmentGeometry.blockSize + 1, segment.geometry.blockCount)
         var best: IndexEntry?
-        // Each look at a frame of a compacted segment may cost a block: only that of the one that is chosen is looked at.
-        let isHint: (UInt64) -> IndexEntry? = { block in
-            if !segment.isCompacted { return entry(in: segment, block, before: offset) }
-            return segment.indexEntry(block: block).flatMap { $0.offset < offset ? $0 : nil }
+        // Each look at a frame costs a page fault, or a block: only the one that is chosen is looked at.
+        let hint: (UInt64) -> IndexEntry? = { block in
+            segment.indexEntry(block: block).flatMap { $0.offset < offset ? $0 : nil }
         }
         while low < high {
             let middle = (low + high) / 2
             var block = middle
-            var found = isHint(block)
+            var found = hint(block)
             while found == nil && block > low {
                 block -= 1
-                found = isHint(block)
+                found = hint(block)
             }
             if let found, !condition(found) {
                 high = block
@@ -224,9 +225,9 @@ struct Seek {
                 low = middle + 1
             }
         }
-        if segment.isCompacted, let hint = best {
+        if let chosen = best {
             best = nil
-            var block = hint.offset / SegmentGeometry.blockSize + 1
+            var block = chosen.offset / SegmentGeometry.blockSize + 1
             while best == nil && block > 0 {
                 block -= 1
                 best = entry(in: segment, block, before: offset)
@@ -256,13 +257,13 @@ struct Seek {
     /// The last segment whose activation line satisfies the condition; the first of all where none does.
     ///
     /// A line that can't be read is left out: damage in one segment hides no other. Who comes to it is told.
-    private func lastBase(_ bases: [UInt64], where condition: (ActivationLine) -> Bool) -> UInt64 {
+    private func lastBase(_ bases: ArraySlice<UInt64>, where condition: (ActivationLine) -> Bool) -> UInt64 {
         var candidates = bases
-        var low = 0
-        while candidates.count - low > 1 {
-            let middle = (low + candidates.count) / 2
-            if let line = try? activation(candidates[middle]) {
-                if condition(line) { low = middle } else { candidates.removeSubrange(middle...) }
+        var low = candidates.startIndex
+        while candidates.endIndex - low > 1 {
+            let middle = (low + candidates.endIndex) / 2
+            if let line = try? reader.activation(candidates[middle]) {
+                if condition(line) { low = middle } else { candidates = candidates[..<middle] }
             } else {
                 candidates.remove(at: middle)
             }
@@ -270,18 +271,19 @@ struct Seek {
         return candidates[low]
     }
 
-    private func activation(_ base: UInt64) throws(LogError) -> ActivationLine {
-        guard let line = try reader.log.activation(base) else { throw reader.log.badActivation(base) }
-        return line
-    }
-
     private func segment(_ base: UInt64) throws(LogError) -> Segment {
-        guard let segment = try reader.segment(base) else { throw reader.absence(of: base, sequence: 0) }
+        guard let segment = try mapped(base) else { throw reader.absence(of: base, sequence: 0) }
         return segment
     }
 
+    /// The segment, if it is there; not mapped again where it is the one at hand, and has not been replaced or removed.
+    private func mapped(_ base: UInt64) throws(LogError) -> Segment? {
+        if let near, near.base == base, near.file.isCurrent() { return near }
+        return try reader.segment(base)
+    }
+
     private func startOfSegment(_ base: UInt64) throws(LogError) -> Place {
-        let sequence = try activation(base).baseSequence
+        let sequence = try reader.activation(base).baseSequence
         return Place(segment: try segment(base), offset: SegmentGeometry.dataStart, sequence: sequence)
     }
 

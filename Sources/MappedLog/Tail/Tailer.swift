@@ -225,7 +225,7 @@ public struct Tailer: ~Copyable {
     ///   `recordsGone` for one before the first that is left; as ``next()``.
     public mutating func seek(to start: TailStart) throws(LogError) {
         try cursor.reader.forkGuard.check()
-        let place = try Seek(cursor.reader).place(start)
+        let place = try Seek(cursor.reader, near: cursor.segment).place(start)
         cursor.move(
             to: place.segment,
             offset: place.offset,

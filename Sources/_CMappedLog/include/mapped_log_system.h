@@ -49,13 +49,16 @@ int mlog_fallocate(int descriptor, uint64_t byte_count);
 // Copies a range to the same offsets of another file: copy_file_range(2), which shares the blocks where the file system
 // can; else by reading and writing. -ENODATA where the source ends before it.
 int mlog_copy_range(int from, int to, uint64_t offset, uint64_t byte_count);
+// sync_file_range(2): lets the disk begin with what is dirty in a range, and waits for nothing. No flush: whether it
+// worked, that tells. Where the system has no such call, nothing.
+int mlog_begin_flush(int descriptor, uint64_t offset, uint64_t byte_count);
 // renameat2(2), RENAME_NOREPLACE.
 int mlog_rename_noreplace(const char *from, const char *to);
 // Gives the unnamed file (O_TMPFILE) a name that must not exist: linkat(2) through /proc/self/fd.
 int mlog_link_unnamed(int descriptor, const char *path);
 // fcntl(2), F_OFD_SETLK: an open file description lock on one byte. `type` is F_RDLCK, F_WRLCK or F_UNLCK.
 int mlog_ofd_lock(int descriptor, short type, off_t byte);
-// fcntl(2), F_OFD_GETLK: 1 when another open file description holds a lock on the byte.
+// fcntl(2), F_OFD_GETLK: 1 when other open file descriptions share the byte, 2 when one holds it alone, 0 when none does.
 int mlog_ofd_is_locked(int descriptor, off_t byte);
 // The file system's magic number: statfs(2).
 int64_t mlog_filesystem_type(int descriptor);

@@ -118,6 +118,8 @@ struct SystemVMedium: Medium {
         return value < 0 ? nil : WritersAlive(shared: Int(value))
     }
 
+    func hasWriters() throws(LogError) -> Bool { (writersAlive()?.shared ?? 0) > 0 }
+
     /// What a dead process reserved goes with the next change of the list.
     func removeUnpublished() throws(LogError) { try table.change { _ throws(LogError) in } }
 
