@@ -22,12 +22,14 @@ import Testing
         try withRoot { root in
             let seed = UInt64.random(in: 1...UInt64(UInt32.max))
             var campaign = CrashImageCampaign(in: root, seed: seed, exhaustion: 16)
-            try campaign.run(until: .now + .seconds(40), images: 3000)
+            try campaign.run(until: .now + .seconds(15), images: 3000)
+            // On a busy machine too.
+            try campaign.run(until: .now + .seconds(120), images: 100)
             print("crash images: seed \(seed), \(campaign.counts)")
             let found = campaign.findings.map(\.description)
             #expect(found == [])
             #expect(campaign.counts.images >= 100 && campaign.counts.recoveredTwice >= 10)
-            #expect(campaign.counts.imagesOf.count >= 6)
+            #expect(campaign.counts.imagesOf.count >= 3)
         }
     }
 
