@@ -105,6 +105,9 @@ def bars(results):
         ratio(f"from writer to tailer, {mode}, p50",
               r.least([k for k in r.find("mlog.tail", mode) if k[3] == mode], "p50_ns"),
               r.least([k for k in r.find("limit.pingpong_one_way", reference) if k[3] == reference], "p50_ns"), factor)
+    ratio("the same, asleep for 500 µs, so that its processor is too, against a futex posted as late",
+          r.least(r.find("mlog.tail", "asleep_500us"), "p50_ns"),
+          r.least(r.find("limit.wake_one_way", "futex_after_500us"), "p50_ns"), 1.3)
     level1 = [k for k in r.find("mlog.compact", "level_1.") if "program" not in k[3]]
     program = [k for k in r.find("mlog.compact", "level_1.") if "program" in k[3]]
     ratio("compact, level 1, seconds", r.least(level1, "seconds"), r.least(program, "seconds"), 1)

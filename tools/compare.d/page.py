@@ -17,7 +17,7 @@ FIELDS = {  # what a table shows of a line, as far as the line has it
     "ns_per_record": "ns a record", "p50_ns": "p50 ns", "p90_ns": "p90", "p99_ns": "p99", "p999_ns": "p99.9",
     "max_ns": "max", "ns_per_open": "ns an open", "seconds": "s", "mb_per_s": "MB/s", "ratio": "compressed to 1/",
     "time_to_lz4_program": "time ÷ lz4's", "size_to_lz4_program": "size ÷ lz4's", "ratio_to_raw": "÷ raw",
-    "ratio_to_one": "÷ one", "peak_anonymous_bytes": "anonymous MiB", "peak_resident_bytes": "resident MiB",
+    "ratio_to_one": "÷ one", "sleeps_per_record": "sleeps a record", "peak_anonymous_bytes": "anonymous MiB", "peak_resident_bytes": "resident MiB",
 }
 
 
@@ -67,6 +67,13 @@ def group_table(results, group):
     return table(["what", "medium", "mode", "B"] + [FIELDS[f] for f in fields] + ["cpu_wait"],
                  ["---"] * 3 + ["---:"] * (len(fields) + 2), rows)
 
+
+NOTES = {  # what the figures of a group can't say
+    "compact": "`mlog compact` takes two segments at a time, each with two threads, as it does by default; it reads back, "
+               "compares and flushes. The program does none of that, with one thread.",
+    "tail": "`asleep`: a record each 50 µs, as in a futex that is answered at once; `asleep_500us`: each 500 µs. By then the "
+            "tailer's processor sleeps too, and waking that takes longer than all else: `futex_after_500us` is as late.",
+}
 
 PEERS = {"file": "plain file", "lmdb": "LMDB", "rocksdb": "RocksDB", "leveldb": "LevelDB", "sqlite": "SQLite"}
 
@@ -144,6 +151,8 @@ def write(about, lines, build):
     for group in dict.fromkeys(k[0] for k in results.lines):
         text += f"\n## {group}\n\n```\n" + "\n".join(about["commands"][group]) + "\n```\n\n"
         text += group_table(results, group)
+        if group in NOTES:
+            text += f"\n{NOTES[group]}\n"
     text += ("\n`mlog` is `.build/release/mlog`; `limits` and `peers` are built from `tools/compare.d`, whose README says "
              "what their lines mean.\n")
     with open("spec/performance.md", "w") as page:
