@@ -6,11 +6,13 @@ extension DirectoryMedium {
     func setAsideSegment(_ form: SegmentName) throws(LogError) -> FilePath? {
         try checkIdentity()
         let source = path(of: form)
-        for copy in 0... {
+        var copy = 0
+        while true {
             let target = lostAndFound.appending(source.lastComponent!.string + (copy == 0 ? "" : ".\(copy)"))
             do throws(Errno) {
                 try SystemCall.renameWithoutReplacing(source, to: target)
             } catch .fileExists {
+                copy += 1
                 continue
             } catch {
                 throw .system(error, "renameat2(2)", file: source)
@@ -19,12 +21,12 @@ extension DirectoryMedium {
             try flushDirectory()
             return target
         }
-        fatalError("unreachable: the loop has no end")
     }
 
     func setAside(_ file: OpenFile, _ range: Range<UInt64>, position: UInt64) throws(LogError) -> FilePath? {
         let name = position.hexadecimal(digits: 16) + ".cut"
-        for copy in 0... {
+        var copy = 0
+        while true {
             let target = lostAndFound.appending(name + (copy == 0 ? "" : ".\(copy)"))
             let flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW
             let kept: OpenFile
@@ -33,6 +35,7 @@ extension DirectoryMedium {
             } catch  where error.errno == .fileExists {
                 // A recovery that was interrupted kept these very bytes already.
                 if try Self.equal(file, range, target) { return target }
+                copy += 1
                 continue
             }
             try kept.changeMode(permissions.rawValue)
@@ -41,7 +44,6 @@ extension DirectoryMedium {
             try OpenFile(lostAndFound, O_RDONLY | O_DIRECTORY).flush()
             return target
         }
-        fatalError("unreachable: the loop has no end")
     }
 
     private static func copy(_ source: OpenFile, _ range: Range<UInt64>, to target: OpenFile) throws(LogError) {

@@ -191,7 +191,8 @@ import Testing
             _ = try log.tailer(named: "audit", protecting: true)
             #expect(try log.info().retentionObstacle?.contains("audit") == true)
             try log.removeNamedTailer("audit")
-            _ = try log.retain(Retention(segments: 2))
+            // The log's own thread may be at it.
+            while code({ _ = try log.retain(Retention(segments: 2)) }) == .compacting { usleep(1000) }
             #expect(try log.info().retentionObstacle == nil)
             try log.close()
         }
