@@ -104,7 +104,13 @@ internal import _CMappedLog
         while dropped.count > missing { drop(dropped.removeLast(), &state) }
         defer { for block in dropped { drop(block, &state) } }
         for block in needed where !state.isResident[block] {
-            if let old = dropped.popLast() { move(old, to: block, &state) }
+            if let old = dropped.popLast() {
+                move(old, to: block, &state)
+            } else {
+                // All at once: one by one they would be faults.
+                let range = compacted.range(of: block)
+                mapping.populateForWriting(from: Int(range.lowerBound), byteCount: range.count)
+            }
             do throws(LogError) {
                 try unsafe compacted.read(block: block, into: place(block), through: scratch.buffer)
             } catch {
