@@ -104,13 +104,7 @@ internal import _CMappedLog
         while dropped.count > missing { drop(dropped.removeLast(), &state) }
         defer { for block in dropped { drop(block, &state) } }
         for block in needed where !state.isResident[block] {
-            if let old = dropped.popLast() {
-                move(old, to: block, &state)
-            } else {
-                // All at once: one by one they would be faults.
-                let range = compacted.range(of: block)
-                mapping.populateForWriting(from: Int(range.lowerBound), byteCount: range.count)
-            }
+            if let old = dropped.popLast() { move(old, to: block, &state) }
             do throws(LogError) {
                 try unsafe compacted.read(block: block, into: place(block), through: scratch.buffer)
             } catch {
