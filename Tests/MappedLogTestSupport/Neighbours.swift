@@ -31,8 +31,9 @@ public enum Neighbours {
         try log.tailer(named: "owned").commit()
         let appender = try scene.appender(0, threads: 2, ["--mix", "mixed", "--pace", "200000"])
         let neighbour = try scene.worker("neighbour", ["--writer", "\(appender.process.id)"], through: nobody)
-        guard let answer = try neighbour.line(within: 30), answer == "nothing succeeded" else {
-            throw Refuted("who may only read: \(neighbour.lastLine)")
+        let answer = try neighbour.line(within: 30)
+        guard answer == "nothing succeeded" else {
+            throw Refuted("who may only read: \(answer ?? neighbour.lastLine)")
         }
         let tries = scene.board[.tries]
         let taker = try scene.worker("take-locks", ["--read-only"], through: nobody)
