@@ -66,7 +66,7 @@ struct Kill: ParsableCommand {
             let (pairs, storms) = (only == nil || only == "pairs", only == nil || only == "storm")
             while pairs || storms, .now < deadline {
                 if pairs {
-                    kills += try recoveries(until: storms ? .now + (deadline - .now) / 3 : deadline, &random)
+                    kills += try recoveries(until: .now + (deadline - .now) / (storms ? 3 : 2), &random)
                     kills += try somePairs(until: storms ? .now + (deadline - .now) / 2 : deadline, &random)
                 }
                 let seed = UInt64.random(in: 1...UInt64(UInt32.max), using: &random)
