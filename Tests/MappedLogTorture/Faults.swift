@@ -43,6 +43,7 @@ struct Faults: ParsableCommand {
             }
             let full = try FailingDisk(kind).runFull(leaving: stride(from: 0, to: 1200 << 10, by: 40 << 10))
             print("\(kind.rawValue): \(full.runs) full disks, \(full.failed) of which made something fail")
+            print("\(kind.rawValue): full under an open log; \(try FailingDisk(kind).runFilling()) more appends")
             fflush(nil)
             if kind != .tmpfs {
                 let durable = try FailingDisk(kind).runRefusing()

@@ -6,6 +6,7 @@ extension DirectoryMedium {
     func setAsideSegment(_ form: SegmentName) throws(LogError) -> FilePath? {
         try checkIdentity()
         let source = path(of: form)
+        try checkNoLink(lostAndFound)
         for copy in 0... {
             let target = lostAndFound.appending(source.lastComponent!.string + (copy == 0 ? "" : ".\(copy)"))
             do throws(Errno) {
@@ -23,6 +24,7 @@ extension DirectoryMedium {
     }
 
     func setAside(_ file: OpenFile, _ range: Range<UInt64>, position: UInt64) throws(LogError) -> FilePath? {
+        try checkNoLink(lostAndFound)
         let name = position.hexadecimal(digits: 16) + ".cut"
         for copy in 0... {
             let target = lostAndFound.appending(name + (copy == 0 ? "" : ".\(copy)"))
