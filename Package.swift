@@ -88,7 +88,7 @@ let package = Package(
         .executableTarget(
             name: "MappedLogTestWorker",
             dependencies: [
-                "MappedLog", "MappedLogTestSupport", "_CTestSupport", "_CAllocationCount",
+                "MappedLog", "MappedLogTestSupport", "_CMappedLog", "_CTestSupport", "_CAllocationCount",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

@@ -15,7 +15,8 @@ extension Log {
     /// - Throws: `recordTooLarge`; `diskFull` where the next segment can't be made: nothing was appended, and one may
     ///   try again; `writerStalled`; `reentrant`; `readOnly`, `closed`, `forked`; `poisoned`, `needsRecovery`: nothing
     ///   more can be appended until all writers closed the log. Where the policy is to flush, `poisoned` also says
-    ///   that the record was appended but is not durable.
+    ///   that the record was appended but is not durable, and `flushStalled` that it isn't yet: only ``sync()`` is to be
+    ///   tried again.
     /// - Returns: Where the record stands.
     @discardableResult
     @inlinable
@@ -118,7 +119,8 @@ extension Log {
     /// Of a log in memory it does nothing: there is no disk.
     ///
     /// - Throws: `poisoned` when the flush fails, here or elsewhere: what was not durable may be lost, and the log is
-    ///   closed for writing in every process until all closed it; `readOnly`, `closed`, `forked`, `reentrant`.
+    ///   closed for writing in every process until all closed it; `flushStalled` when another process is stopped inside a
+    ///   flush; `readOnly`, `closed`, `forked`, `reentrant`.
     public func sync() throws(LogError) {
         let writer = try openWriter()
         try writer.sync()

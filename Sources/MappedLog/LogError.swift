@@ -168,6 +168,9 @@ extension LogError.Code {
     public static let needsRecovery = Self(rawValue: "needsRecovery")
     /// Another writer holds the append lock and doesn't go on.
     public static let writerStalled = Self(rawValue: "writerStalled")
+    /// Another process is stopped inside a flush; what was to be made durable is appended, and may be lost to a crash of
+    /// the machine until a later flush.
+    public static let flushStalled = Self(rawValue: "flushStalled")
     /// Called inside the closure of an in-place append.
     public static let reentrant = Self(rawValue: "reentrant")
     /// The log's directory, or its `live/`, was moved or replaced while it was open.
@@ -190,7 +193,8 @@ extension LogError.Code {
     public static let compacting = Self(rawValue: "compacting")
     /// What was asked for makes no sense for a log on this medium, or the system doesn't have the medium.
     public static let unsuitableMedium = Self(rawValue: "unsuitableMedium")
-    /// The name or key of a log in memory is taken by something that is no log of this user.
+    /// The path of a log that is to be made, or the name or key of one in memory, is taken by something of another user,
+    /// or by what is no log.
     public static let occupied = Self(rawValue: "occupied")
     /// A log in memory that was last written before the machine was started the last time.
     public static let earlierBoot = Self(rawValue: "earlierBoot")
@@ -226,6 +230,7 @@ extension LogError.Code {
         case .foreignControl: "the log's writers use another lock layout"
         case .poisoned: "a flush failed, the log is closed for writing"
         case .needsRecovery: "a repair failed, the log is closed for writing"
+        case .flushStalled: "another process is in a flush and does not go on"
         case .writerStalled: "another writer holds the append lock and does not go on"
         case .reentrant: "called inside an in-place append"
         case .moved: "the log was moved or replaced beneath its writer"

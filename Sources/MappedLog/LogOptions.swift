@@ -100,6 +100,9 @@ public struct OpenOptions: Sendable, Hashable {
     /// Where timestamps come from.
     public var clock: LogClock
     /// How long an append waits for another writer that doesn't go on, before ``LogError/Code/writerStalled``.
+    ///
+    /// And a flush for another process that is stopped inside one, before ``LogError/Code/flushStalled``; for a slow disk it
+    /// waits on.
     public var stallTimeout: Duration
     /// How long an open waits for another process's open, close or recovery, before ``LogError/Code/recovering``.
     public var recoveryTimeout: Duration

@@ -1,11 +1,14 @@
 #define _GNU_SOURCE
 #include "mapped_log_system.h"
 #include <linux/falloc.h>
+#include <linux/fs.h>
 #include <linux/futex.h>
 #include <linux/membarrier.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <time.h>
@@ -30,8 +33,16 @@ int mlog_fallocate(int descriptor, uint64_t byte_count) {
     return result(status);
 }
 
-// Where copy_file_range(2) can't, or won't go on.
-static int copy_by_hand(int from, int to, uint64_t offset, uint64_t end) {
+void mlog_store_in_place(int descriptor) {
+    int64_t btrfs = 0x9123683E;
+    int flags = 0;
+    if (mlog_filesystem_type(descriptor) != btrfs || ioctl(descriptor, FS_IOC_GETFLAGS, &flags) != 0) return;
+    flags |= FS_NOCOW_FL;
+    ioctl(descriptor, FS_IOC_SETFLAGS, &flags);
+}
+
+int mlog_copy_by_hand(int from, int to, uint64_t offset, uint64_t byte_count) {
+    uint64_t end = offset + byte_count;
     size_t size = 1u << 20;
     char *buffer = malloc(size);
     if (buffer == NULL) return -ENOMEM;
@@ -68,7 +79,7 @@ int mlog_copy_range(int from, int to, uint64_t offset, uint64_t byte_count) {
         } else if (count < 0 && (errno == ENOSPC || errno == EDQUOT || errno == EIO)) {
             return -errno;
         } else {
-            return copy_by_hand(from, to, offset, end);
+            return mlog_copy_by_hand(from, to, offset, end - offset);
         }
     }
     return 0;
@@ -158,6 +169,25 @@ int mlog_mutex_lock_slow(void *mutex, uint64_t timeout_ns) {
     deadline.tv_sec += (time_t)(timeout_ns / 1000000000u + nanoseconds / 1000000000u);
     deadline.tv_nsec = (long)(nanoseconds % 1000000000u);
     return pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &deadline);
+}
+
+int mlog_mutex_owner(const void *mutex) {
+    const pthread_mutex_t *m = mutex;
+    return __atomic_load_n(&m->__data.__lock, __ATOMIC_RELAXED) & FUTEX_TID_MASK;
+}
+
+int mlog_thread_is_stopped(int id) {
+    char path[64], text[512];
+    snprintf(path, sizeof path, "/proc/%d/stat", id);
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0) return 0;
+    ssize_t count = read(file, text, sizeof text - 1);
+    close(file);
+    if (count <= 0) return 0;
+    text[count] = 0;
+    // The name may have anything in it; the state follows its last parenthesis.
+    const char *state = strrchr(text, ')');
+    return state != NULL && state[1] == ' ' && (state[2] == 'T' || state[2] == 't');
 }
 
 // ---- Waiting -------------------------------------------------------------------------------------------------

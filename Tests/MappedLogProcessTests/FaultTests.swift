@@ -35,6 +35,19 @@ extension ProcessTests {
 
         @Test(
             .enabled(if: SmallDisk.obstacle == nil, Comment(rawValue: SmallDisk.obstacle ?? "")),
+            arguments: SmallDisk.Kind.allCases.filter { Self.canBeMade($0) }
+        )
+        func `a disk that runs full under an open log is an error, and no signal`(_ kind: SmallDisk.Kind) throws {
+            #expect(try FailingDisk(kind).runFilling() > 0)
+        }
+
+        @Test(.enabled(if: SmallDisk.obstacle == nil, Comment(rawValue: SmallDisk.obstacle ?? "")))
+        func `a place whose flush failed is on the disk before the next is written`() throws {
+            try FailingDisk(.ext4).runRefusingCommit()
+        }
+
+        @Test(
+            .enabled(if: SmallDisk.obstacle == nil, Comment(rawValue: SmallDisk.obstacle ?? "")),
             arguments: SmallDisk.Kind.allCases.filter { $0 != .tmpfs && Self.canBeMade($0) }
         )
         func `a disk that refuses a flush poisons the log in every process, and loses nothing durable`(

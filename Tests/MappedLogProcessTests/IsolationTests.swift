@@ -34,6 +34,7 @@ extension ProcessTests {
             let report = try #require(log.recovery, "the dead writer's lock is gone")
             #expect(!report.cleanClose)
             #expect(report.cutBytes > 0, "the append it died in is cut off")
+            _ = try log.tailer(named: "died")
             try log.append([1])
             try log.close()
             #expect(scene.board[.signal] == 0, "the child still lives")

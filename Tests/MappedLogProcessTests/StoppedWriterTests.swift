@@ -1,6 +1,7 @@
 import Glibc
 import MappedLog
 import MappedLogTestSupport
+import SystemPackage
 import Testing
 import _CTestSupport
 
@@ -62,6 +63,57 @@ extension ProcessTests {
             #expect((reports[0].runs[10] ?? []).count == (ending == SIGCONT ? 1 : 0))
             try log.close()
             #expect(try reopened(scene).cleanClose, "nothing was left to recover")
+        }
+
+        @Test(arguments: [SIGCONT, SIGKILL])
+        func `a process that is stopped in a flush stops flushes for the stall timeout, and no append`(
+            _ ending: Int32
+        ) throws {
+            let scene = try Scene(LogOptions(segmentSize: 65536, durability: .never))
+            let log = try Log.open(at: scene.log, opening: OpenOptions(stallTimeout: .milliseconds(100)))
+            let always = OpenOptions(durability: .everyAppend, stallTimeout: .milliseconds(100))
+            let flushing = try Log.open(at: scene.log, opening: always)
+            let stopped = try scene.worker("hold-flush-lock")
+            try scene.wait(for: "the stop") { scene.board[.signal] == 1 && stopped.state == "T" }
+            let time = test_now_ns()
+            try log.append([1])
+            #expect(code { try log.sync() } == .flushStalled)
+            #expect(code { try flushing.append([2]) } == .flushStalled)
+            #expect(try log.nextSequence == 2, "what isn't flushed is appended all the same")
+            // A command that flushes each append serves a signal.
+            let input = scene.directory.appending("input").string
+            let command = "echo three > '\(input)'; exec '\(builtProgram("mlog"))' append --durability always "
+            let append = try ChildProcess(["/bin/sh", "-c", "\(command) '\(scene.log)' < '\(input)' 2>&1"])
+            try scene.wait(for: "its record") { try log.nextSequence == 3 }
+            append.send(SIGTERM)
+            #expect(try append.wait(upTo: 8) == .exited(128 + SIGTERM), "\(append.lastLine)")
+            #expect(test_now_ns() - time < 60_000_000_000)
+            stopped.send(ending)
+            _ = try stopped.wait(upTo: 20)
+            try flushing.append([4])
+            try log.sync()
+            #expect(try log.durablePosition == log.endPosition)
+            #expect(try log.nextSequence == 4)
+            try flushing.close()
+            try log.close()
+        }
+
+        @Test func `a flush that takes longer than the stall timeout is waited for`() throws {
+            let scene = try Scene(LogOptions(segmentSize: 65536, durability: .never))
+            let log = try Log.open(at: scene.log, opening: OpenOptions(stallTimeout: .milliseconds(50)))
+            try log.append([1])
+            let slow = try scene.worker("hold-flush-lock", ["--hold", "1000000000"])
+            try scene.wait(for: "the flush") { scene.board[.signal] == 1 }
+            let time = test_now_ns()
+            try log.sync()
+            #expect(test_now_ns() - time > 300_000_000, "it was waited for")
+            #expect(try slow.wait(upTo: 20) == .exited(0))
+            try log.close()
+        }
+
+        private func code(_ body: () throws -> Void) -> LogError.Code? {
+            do { try body() } catch { return (error as? LogError)?.code }
+            return nil
         }
 
         private func reopened(_ scene: Scene) throws -> RecoveryReport {

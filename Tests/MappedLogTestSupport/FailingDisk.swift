@@ -88,6 +88,60 @@ public struct FailingDisk: Sendable {
         return try check(log, board)
     }
 
+    /// Takes all room while a log is open whose pages are flushed: what was reserved for it is still its own.
+    ///
+    /// - Returns: How many records were appended on the full disk.
+    public func runFilling() throws -> UInt64 {
+        let disk = try SmallDisk(kind)
+        let log = disk.path.appending("log")
+        let directory = try TemporaryDirectory()
+        let board = try Board(directory.path.appending("board"))
+        try Log.create(at: log, options: LogOptions(segmentSize: 1 << 20, durability: .never)).close()
+        let writer = try ChildProcess([
+            builtProgram("MappedLogTestWorker").string, "fail-to-sync", "--log", log.string, "--board",
+            directory.path.appending("board").string, "--entry", "0", "--before", "10",
+        ])
+        guard try writer.line(within: 20) == "ready" else { throw Refuted("a process could not start") }
+        try disk.fill(leaving: 0)
+        board[.go] = 1
+        var lines: [String] = []
+        while let line = try writer.line(within: 60) { lines.append(line) }
+        let exit = try writer.wait(upTo: 20)
+        let stopped = lines.first == "sync: diskFull"
+        guard exit == .exited(0), stopped, lines.allSatisfy({ $0.hasSuffix(": done") || $0.hasSuffix(": diskFull") })
+        else { throw Refuted("\(kind.rawValue): \(exit); the process said: \(lines)") }
+        try disk.free()
+        let appended = board[0, .acknowledged]
+        let reader = try Log.openReadOnly(at: log)
+        var tailer = try reader.tailer()
+        for counter in 0..<appended {
+            guard let record = try tailer.next(), RecordName(record) == RecordName(writer: 0, counter: counter) else {
+                throw Refuted("\(kind.rawValue): record \(counter) is gone, or another")
+            }
+        }
+        guard try Maintenance.verify(at: log).isWhole else { throw Refuted("\(kind.rawValue): damage") }
+        return appended - 10
+    }
+
+    /// A flush of a named tailer's place fails, and leaves it in the cache alone; the next commit brings it to the disk
+    /// before it writes over the other slot.
+    public func runRefusingCommit() throws {
+        let disk = try SmallDisk(kind)
+        let path = disk.path.appending("log")
+        try Log.create(at: path, options: LogOptions(segmentSize: 64 << 10, durability: .never)).close()
+        try disk.fillBelow(leaving: 0)
+        do {
+            _ = try Log.openReadOnly(at: path).tailer(named: "kept")
+            throw Refuted("a flush succeeded on a disk without room")
+        } catch is LogError {}
+        try disk.freeBelow()
+        let slot = try Data(contentsOf: URL(filePath: path.appending("tailers/kept").string))[0..<64]
+        guard slot.contains(where: { $0 != 0 }) else { throw Refuted("no place is left in the cache") }
+        if try disk.holds(slot) { throw Refuted("the disk has what it refused") }
+        try Log.openReadOnly(at: path).tailer(named: "kept").commit(durably: false)
+        guard try disk.holds(slot) else { throw Refuted("only the cache has the place that the next commit left") }
+    }
+
     private func check(_ path: FilePath, _ board: Board) throws -> UInt64 {
         let durable = board[0, .start]
         let log = try Log.open(at: path)

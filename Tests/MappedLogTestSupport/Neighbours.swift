@@ -114,7 +114,55 @@ public enum Neighbours {
             if succeeded { throw Refuted("a symbolic link was taken for \(file)") }
             count += 1
         }
+        for name in ["live", "tailers", "lost+found"] {
+            let path = directory.path.appending("log-of-\(name)")
+            let log = try Log.create(at: path, options: LogOptions(segmentSize: 64 << 10))
+            try log.close()
+            let place = path.appending(name).string
+            let target = directory.path.appending("target-of-\(name)").string
+            try FileManager.default.moveItem(atPath: place, toPath: target)
+            try FileManager.default.createSymbolicLink(atPath: place, withDestinationPath: target)
+            let before = try FileManager.default.contentsOfDirectory(atPath: target)
+            if succeeds({ try Log.open(at: path).close() }) { throw Refuted("a symbolic link was taken for \(place)") }
+            if succeeds({ try Maintenance.destroy(at: LogLocation(path)) }) { throw Refuted("removed through \(place)") }
+            guard try FileManager.default.contentsOfDirectory(atPath: target) == before else {
+                throw Refuted("written through \(place)")
+            }
+            count += 1
+        }
         return count
+    }
+
+    /// Directories that another user made first are no place for a log; a log that he may write to is.
+    public static func squatted() throws {
+        let directory = try TemporaryDirectory(inMemory: true)
+        func run(_ arguments: [String]) throws {
+            guard try ChildProcess(nobody + arguments).wait(upTo: 20) == .exited(0) else { throw Refuted("\(arguments)") }
+        }
+        func sticky(_ path: FilePath) throws {
+            guard unsafe chmod(path.string, 0o1777) == 0 else { throw Errno(rawValue: errno) }
+        }
+        try sticky(directory.path)
+        for name in ["", "live", "tailers", "lost+found"] {
+            let path = directory.path.appending("squatted\(name)")
+            if !name.isEmpty {
+                try FileManager.default.createDirectory(atPath: path.string, withIntermediateDirectories: false)
+                try sticky(path)
+            }
+            try run(["/usr/bin/mkdir", "-m", "777", (name.isEmpty ? path : path.appending(name)).string])
+            var code: LogError.Code?
+            do throws(LogError) { _ = try Log.create(at: path) } catch { code = error.code }
+            guard code == .occupied else { throw Refuted("\(path): \(code?.rawValue ?? "created")") }
+        }
+        let path = directory.path.appending("shared")
+        let everybody: FilePermissions = [.ownerReadWrite, .groupReadWrite, .otherReadWrite]
+        let log = try Log.create(at: path, options: LogOptions(permissions: everybody))
+        try log.append([1])
+        try log.close()
+        // A log that is there goes on for all whom its permissions let in.
+        let mlog = builtProgram("mlog").string
+        try run(["/bin/sh", "-c", "echo two | '\(mlog)' append '\(path)'"])
+        guard try Log.openReadOnly(at: path).nextSequence == 2 else { throw Refuted("another user could not append") }
     }
 
     private static func succeeds(_ body: () throws -> Void) -> Bool {

@@ -10,10 +10,17 @@ struct FailToSync: ParsableCommand {
     @Option var entry: Int
     /// Only waits until others have found the disk failing.
     @Flag var onlyWatches = false
+    /// Appends and flushes so many records before it is ready.
+    @Option var before: UInt64 = 0
 
     func run() throws {
         let board = try place.openBoard()
         let log = try Log.open(at: place.path, opening: OpenOptions(durability: .never))
+        for counter in 0..<before {
+            try log.append([UInt8].record(writer: 0, counter: counter, byteCount: 200))
+            try log.sync()
+            board[entry, .acknowledged] = counter + 1
+        }
         say("ready")
         while board[onlyWatches ? .signal : .go] == 0 { test_sleep_ns(1_000_000) }
         if !onlyWatches { say("sync: \(fill(log, board))") }

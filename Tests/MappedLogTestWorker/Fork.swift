@@ -2,6 +2,7 @@ import ArgumentParser
 import Glibc
 import MappedLog
 import MappedLogTestSupport
+import SystemPackage
 import _CTestSupport
 
 /// Opens a log, forks, tries every call in the child, and says which of them did not throw `forked`.
@@ -13,6 +14,7 @@ struct Fork: ParsableCommand {
         let log = try opening.open(place.path)
         try log.append([1, 2, 3])
         var tailer = try log.tailer()
+        var named = try log.tailer(named: "forked")
         let child = test_fork(0)
         if child == 0 {
             var wrong: [String] = []
@@ -42,6 +44,11 @@ struct Fork: ParsableCommand {
             check("namedTailers") { _ = try log.namedTailers() }
             check("resetNamedTailer") { try log.resetNamedTailer("audit", to: .first) }
             check("removeNamedTailer") { try log.removeNamedTailer("audit") }
+            check("named next") { _ = try named.next() }
+            check("named commit") { try named.commit() }
+            check("named wait") { _ = try named.wait(upTo: .milliseconds(1)) }
+            check("retain") { _ = try log.retain(Retention(segments: 100)) }
+            check("snapshot") { _ = try log.snapshot(to: place.path.removingLastComponent().appending("copy")) }
             check("info") { _ = try log.info() }
             check("close") { try log.close() }
             say("child \(wrong.isEmpty ? "refused" : wrong.joined(separator: "; "))")
@@ -63,6 +70,8 @@ struct ForkAndDie: ParsableCommand {
     func run() throws {
         let board = try place.openBoard()
         let log = try opening.open(place.path)
+        let named = try log.tailer(named: "died")
+        defer { withExtendedLifetime(named.name) {} }
         if test_fork(1) == 0 {
             // Bounded: nobody is left who would end it.
             for _ in 0..<3000 where board[.stop] == 0 { test_sleep_ns(10_000_000) }

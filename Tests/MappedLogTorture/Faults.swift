@@ -107,6 +107,7 @@ struct Faults: ParsableCommand {
                 print("\(kind.rawValue): no time left for it")
                 continue
             }
+            print("\(kind.rawValue): full under an open log; \(try FailingDisk(kind).runFilling()) more appends")
             if kind != .tmpfs {
                 let durable = try FailingDisk(kind).runRefusing()
                 print("\(kind.rawValue): a disk that refused flushes; \(durable) records were durable, and are there")

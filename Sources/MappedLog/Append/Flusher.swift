@@ -10,7 +10,7 @@ final class Flusher: Sendable {
     private let waiters: Waiters
     private let segments: WritableSegments
     private let mutex: RobustMutex
-    private let timeout: Duration
+    private let stallTimeout: Duration
     /// A flusher may die, and nobody wakes those who follow it.
     private static let longestFollowNanoseconds: UInt64 = 10_000_000
     private static let longestGathering = Duration.milliseconds(5)
@@ -20,32 +20,37 @@ final class Flusher: Sendable {
         self.control = control
         self.waiters = waiters
         self.segments = segments
-        // Held for as long as the disk takes; a flush has no bound.
-        timeout = max(options.stallTimeout, .seconds(600))
-        mutex = control.flushMutex(timeout: timeout)
+        stallTimeout = options.stallTimeout
+        // Only tried, or waited for below.
+        mutex = control.flushMutex(timeout: stallTimeout)
     }
 
     /// Returns once everything before `target` is durable: at once if it is, by another's flush, or by its own, which
     /// then covers everything visible.
     func flush(upTo target: UInt64) throws(LogError) {
-        var deadline: ContinuousClock.Instant?
-        while control.durable.load() < target {
-            var acquired = try mutex.tryLock()
-            if acquired == nil { acquired = try follow(target) }
-            if let acquired { return try lead(acquired, target) }
-            let now = ContinuousClock.now
-            if now > deadline ?? now { throw .writerStalled }
-            deadline = deadline ?? now + timeout
+        if let acquired = try acquire(unless: { control.durable.load() >= target }) { try lead(acquired, target) }
+    }
+
+    /// The lock, however long the disk keeps another at it; nil: there is no need any more.
+    ///
+    /// - Throws: `flushStalled` when the one who has it is stopped, and nothing has moved for the stall timeout.
+    private func acquire(unless isDone: () -> Bool) throws(LogError) -> RobustMutex.Acquired? {
+        var patience = FlushPatience(stallTimeout)
+        while !isDone() {
+            if let acquired = try mutex.tryLock() { return acquired }
+            if let acquired = try follow(unless: isDone) { return acquired }
+            try patience.check(owner: mutex.owner, durable: control.durable.load())
         }
+        return nil
     }
 
     /// Sleeps until a flush has ended; or the lock, where it has come free meanwhile.
     ///
     /// All who wait are woken at once, instead of one by the other: that is what makes group commit pay.
-    private func follow(_ target: UInt64) throws(LogError) -> RobustMutex.Acquired? {
+    private func follow(unless isDone: () -> Bool) throws(LogError) -> RobustMutex.Acquired? {
         var acquired: RobustMutex.Acquired?
         try waiters.sleep(until: .durable, nanoseconds: Self.longestFollowNanoseconds) { () throws(LogError) in
-            if control.durable.load() >= target { return true }
+            if isDone() { return true }
             acquired = try mutex.tryLock()
             return acquired != nil
         }
@@ -95,8 +100,8 @@ final class Flusher: Sendable {
 
     /// Flushes up to the end in any case: the zeros too that lie behind it since an append was taken back.
     func flushEverything() throws(LogError) {
-        let acquired = try mutex.lock()
-        defer { mutex.unlock() }
+        guard let acquired = try acquire(unless: { false }) else { return }
+        defer { letGo() }
         if case .ownerDied = acquired {
             try repeatFlushOfDeadOwner()
             mutex.markConsistent()
@@ -109,7 +114,8 @@ final class Flusher: Sendable {
     func flushSealed() throws(LogError) {
         let active = log.geometry.base(of: control.currentSlot().tail)
         guard log.geometry.base(of: control.durable.load()) < active else { return }
-        let acquired = try mutex.lock()
+        let isDone = { [self] in log.geometry.base(of: control.durable.load()) >= active }
+        guard let acquired = try acquire(unless: isDone) else { return }
         defer { letGo() }
         try settle(acquired)
         // Another flusher was faster: the segment may be compacted, or gone, by now.

@@ -27,6 +27,7 @@ struct Creation {
         case .file(let path):
             let medium = FileMedium(path: path, permissions: options.permissions)
             try checkPlace(medium, acceptsExisting)
+            if !medium.isComplete { try medium.checkOwners() }
             try medium.makeDirectories()
             try FileMedium.refuseNetworkFileSystem(path)
             try run(medium, settings, acceptsExisting)
@@ -64,6 +65,7 @@ struct Creation {
             if acceptsExisting { return }
             throw exists
         }
+        try medium.checkOwners()
         try makeFirstSegment(place)
         try medium.publishSettings(settings)
     }

@@ -77,6 +77,7 @@ extension DirectoryMedium {
     ///
     /// A writer that was forced out may be making a file: what came meanwhile is removed, too.
     fileprivate func destroy() throws(LogError) {
+        for directory in [tailersDirectory, lostAndFound, liveDirectory] { try checkNoLink(directory) }
         try unlinkIfPresent(settingsPath)
         var attempts = 0
         while true {
@@ -84,6 +85,7 @@ extension DirectoryMedium {
                 try unlinkIfPresent(path.appending(name))
             }
             for directory in [tailersDirectory, lostAndFound, liveDirectory] {
+                try checkNoLink(directory)
                 do throws(LogError) {
                     for name in try names(in: directory) { try unlinkIfPresent(directory.appending(name)) }
                     try removeDirectory(directory)

@@ -36,10 +36,12 @@ struct Snapshot {
             let pinned = source.medium.isPersistent ? nil : try pinned()
             let end = if let pinned { pinned.end } else { try LogReader.forMaintenance(source).end() }
             let bases = if let pinned { pinned.segments.keys.sorted() } else { try bases(upTo: end) }
+            // Nobody stores to the segments before its own any more, or makes their pages dirty again.
+            let settled = source.geometry.base(of: try LogReader.forMaintenance(source).knownDurable())
             for base in bases {
                 let segment =
                     if let segment = pinned?.segments[base] { segment } else { try source.openForReading(base) }
-                try copy(segment, base, end.position)
+                try copy(segment, base, end.position, sharingBlocks: base < settled)
             }
             try copyTailers(end)
             try target.flushDirectory()
@@ -156,16 +158,23 @@ struct Snapshot {
 
     // MARK: Segments
 
-    private func copy(_ segment: SegmentFile, _ base: UInt64, _ end: UInt64) throws(LogError) {
+    private func copy(
+        _ segment: SegmentFile,
+        _ base: UInt64,
+        _ end: UInt64,
+        sharingBlocks: Bool
+    ) throws(LogError) {
         let isSealed = end >= base + source.geometry.segmentSize
         switch segment {
         case .compacted(let file):
             try target.make(.compacted(base), byteCount: file.byteCount) { copy throws(LogError) in
-                try file.copy(0..<file.byteCount, to: copy)
+                try file.copy(0..<file.byteCount, to: copy, sharingBlocks: true)
             }
         case .raw(let file) where isSealed:
             try target.make(.raw(base), byteCount: source.geometry.segmentSize) { copy throws(LogError) in
-                try file.copy(0..<source.geometry.segmentSize, to: copy)
+                // As the original, which the file system may ask for where blocks are to be shared.
+                copy.storeInPlace()
+                try file.copy(0..<source.geometry.segmentSize, to: copy, sharingBlocks: sharingBlocks)
             }
         case .raw(let file):
             try target.make(.raw(base), byteCount: source.geometry.segmentSize) { copy throws(LogError) in
@@ -182,7 +191,7 @@ struct Snapshot {
         upTo end: UInt64,
         to copy: OpenFile
     ) throws(LogError) {
-        try file.copy(0..<end, to: copy)
+        try file.copy(0..<end, to: copy, sharingBlocks: false)
         try copy.zero(SealLine.range)
         let scanner = SegmentScanner(file, header: try SegmentHeader(reading: file, base: base, of: source.identity))
         for block in 0..<(end + SegmentGeometry.blockSize - 1) / SegmentGeometry.blockSize {

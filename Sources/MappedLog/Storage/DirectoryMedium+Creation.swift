@@ -1,5 +1,6 @@
 internal import Glibc
 internal import SystemPackage
+internal import _CMappedLog
 
 extension DirectoryMedium {
     /// Whether the creation of a log was finished here.
@@ -12,9 +13,34 @@ extension DirectoryMedium {
         // A log that was opened and is gone by now is not made anew.
         try checkIdentity()
         try makeDirectory(path, directoryMode(permissions))
-        try makeDirectory(liveDirectory, directoryMode(permissions))
-        try makeDirectory(tailersDirectory, directoryMode(permissions))
-        try makeDirectory(lostAndFound, directoryMode(permissions))
+        for directory in [liveDirectory, tailersDirectory, lostAndFound] {
+            try makeDirectory(directory, directoryMode(permissions))
+            try checkNoLink(directory)
+        }
+    }
+
+    /// Before a log is made of what is there: in a directory of somebody else's, he could replace everything later.
+    ///
+    /// - Throws: `occupied`.
+    func checkOwners() throws(LogError) {
+        for directory in [path, liveDirectory, tailersDirectory, lostAndFound] {
+            let status: stat
+            do throws(Errno) {
+                status = try directory == path ? SystemCall.status(directory) : SystemCall.statusOfName(directory)
+            } catch .noSuchFileOrDirectory {
+                continue
+            } catch {
+                throw .system(error, "stat(2)", file: directory)
+            }
+            guard status.st_uid != geteuid(), status.st_uid != 0 else { continue }
+            throw LogError(
+                .occupied,
+                file: directory,
+                expected: "nothing, or a directory of this user or of root",
+                found: "one of user \(status.st_uid)",
+                advice: "have its owner remove it or create the log, or choose another path"
+            )
+        }
     }
 
     func makeDirectory(_ directory: FilePath, _ mode: FilePermissions) throws(LogError) {

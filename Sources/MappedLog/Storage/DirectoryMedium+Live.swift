@@ -10,7 +10,7 @@ extension DirectoryMedium {
 
     func openWaiters() throws(LogError) -> OpenFile? {
         do throws(LogError) {
-            return try openIfPresent(liveDirectory.appending("waiters"), O_RDWR)
+            return try openIfPresent(entry("waiters", of: liveDirectory), O_RDWR)
         } catch  where error.code == .permissionDenied {
             return nil
         }
@@ -25,7 +25,7 @@ extension DirectoryMedium {
         byteCount: UInt64,
         writable: Bool
     ) throws(LogError) -> OpenFile? {
-        let file = liveDirectory.appending(name)
+        let file = try entry(name, of: liveDirectory)
         guard writable else {
             guard let opened = try openIfPresent(file, O_RDONLY), opened.byteCount >= byteCount else { return nil }
             return opened
@@ -41,7 +41,7 @@ extension DirectoryMedium {
 
     func openLock() throws(LogError) -> WriterLock {
         _ = try openLive("waiters", mode: writersMode, byteCount: UInt64(MLOG_WAITERS_BYTES), writable: true)
-        let file = liveDirectory.appending("lock")
+        let file = try entry("lock", of: liveDirectory)
         let opened = try OpenFile(file, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
         if opened.byteCount == 0 {
             try opened.changeMode(writersMode.rawValue)
@@ -56,7 +56,7 @@ extension DirectoryMedium {
 
     func hasWriters() throws(LogError) -> Bool {
         let lock: OpenFile
-        do throws(LogError) { lock = try OpenFile(liveDirectory.appending("lock"), O_RDONLY | O_NOFOLLOW) } catch {
+        do throws(LogError) { lock = try OpenFile(entry("lock", of: liveDirectory), O_RDONLY | O_NOFOLLOW) } catch {
             // Without the file nobody can have locked it.
             if error.isAbsence { return false }
             throw error
@@ -81,6 +81,7 @@ extension DirectoryMedium {
     }
 
     func namedTailerNames() throws(LogError) -> [String] {
+        try checkNoLink(tailersDirectory)
         do throws(LogError) {
             return try names(in: tailersDirectory).filter { NamedTailerFile.isValidName($0) }.sorted()
         } catch  where error.errno == .noSuchFileOrDirectory {
@@ -89,7 +90,7 @@ extension DirectoryMedium {
     }
 
     func openNamedTailer(_ name: String, create: Bool, writable: Bool) throws(LogError) -> OpenFile? {
-        let file = tailersDirectory.appending(name)
+        let file = try entry(name, of: tailersDirectory)
         guard create else { return try openIfPresent(file, writable ? O_RDWR : O_RDONLY) }
         let opened = try OpenFile(file, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
         if opened.byteCount == 0 {
@@ -102,7 +103,7 @@ extension DirectoryMedium {
     }
 
     func removeNamedTailer(_ name: String) throws(LogError) {
-        let file = tailersDirectory.appending(name)
+        let file = try entry(name, of: tailersDirectory)
         do throws(Errno) { try SystemCall.unlink(file) } catch {
             throw .system(error, "unlink(2)", file: file)
         }

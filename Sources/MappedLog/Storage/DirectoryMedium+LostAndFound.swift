@@ -6,6 +6,7 @@ extension DirectoryMedium {
     func setAsideSegment(_ form: SegmentName) throws(LogError) -> FilePath? {
         try checkIdentity()
         let source = path(of: form)
+        try checkNoLink(lostAndFound)
         var copy = 0
         while true {
             let target = lostAndFound.appending(source.lastComponent!.string + (copy == 0 ? "" : ".\(copy)"))
@@ -24,6 +25,7 @@ extension DirectoryMedium {
     }
 
     func setAside(_ file: OpenFile, _ range: Range<UInt64>, position: UInt64) throws(LogError) -> FilePath? {
+        try checkNoLink(lostAndFound)
         let name = position.hexadecimal(digits: 16) + ".cut"
         var copy = 0
         while true {

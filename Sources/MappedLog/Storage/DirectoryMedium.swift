@@ -55,6 +55,30 @@ extension DirectoryMedium {
     var lostAndFound: FilePath { path.appending("lost+found") }
     var settingsPath: FilePath { path.appending("options.json") }
 
+    /// A name in one of the log's own directories, which is no symbolic link: whoever made that could have anything
+    /// written or removed in another place.
+    func entry(_ name: String, of directory: FilePath) throws(LogError) -> FilePath {
+        try checkNoLink(directory)
+        return directory.appending(name)
+    }
+
+    /// - Throws: `damaged` where something else than a directory is there; where nothing is, the next call says so.
+    func checkNoLink(_ directory: FilePath) throws(LogError) {
+        let kind: mode_t
+        do throws(Errno) { kind = try SystemCall.statusOfName(directory).st_mode & S_IFMT } catch {
+            if [.noSuchFileOrDirectory, .notDirectory].contains(error) { return }
+            throw .system(error, "lstat(2)", file: directory)
+        }
+        if kind == S_IFDIR { return }
+        throw LogError(
+            .damaged,
+            file: directory,
+            expected: "a directory",
+            found: kind == S_IFLNK ? "a symbolic link" : "something else",
+            advice: "put the directory itself there; only the path of the log may lead over symbolic links"
+        )
+    }
+
     /// Modes of files and directories that only those who may write may open.
     var writersMode: FilePermissions {
         let writers: [(FilePermissions, FilePermissions)] = [

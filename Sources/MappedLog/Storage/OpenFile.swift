@@ -204,12 +204,19 @@ final class OpenFile: Sendable {
         }
     }
 
+    /// Room for so many bytes, and for every later store to them (`spec/protocol.md`, "Who is a writer").
     func allocate(_ byteCount: UInt64) throws(LogError) {
         // All of its pages were there before it was published.
         if memory != nil { return }
+        if self.byteCount == 0 { storeInPlace() }
         do throws(Errno) { try SystemCall.allocate(descriptor, byteCount) } catch {
             throw .system(error, "fallocate(2)", file: path)
         }
+    }
+
+    /// Lets a file that is empty be written in its place where the file system would rather not.
+    func storeInPlace() {
+        if memory == nil { mlog_store_in_place(descriptor) }
     }
 
     func changeMode(_ mode: mode_t) throws(LogError) {
@@ -219,14 +226,19 @@ final class OpenFile: Sendable {
         }
     }
 
-    /// Copies a range to the same offsets of another file, sharing blocks where the file system can.
-    func copy(_ range: Range<UInt64>, to target: OpenFile) throws(LogError) {
+    /// Copies a range to the same offsets of another file.
+    ///
+    /// Blocks are shared, if asked to and where the file system can: the next store to one of them, in either file, needs
+    /// room then.
+    func copy(_ range: Range<UInt64>, to target: OpenFile, sharingBlocks: Bool) throws(LogError) {
         if let memory {
             let count = memory.available(range.count, from: range.lowerBound)
             let bytes = unsafe UnsafeRawBufferPointer(start: memory.start + Int(range.lowerBound), count: count)
             return try unsafe target.write(bytes, at: range.lowerBound)
         }
-        do throws(Errno) { try SystemCall.copy(descriptor, to: target.descriptor, range) } catch {
+        do throws(Errno) {
+            try SystemCall.copy(descriptor, to: target.descriptor, range, sharingBlocks: sharingBlocks)
+        } catch {
             throw .system(error, "copy_file_range(2)", file: target.path)
         }
     }

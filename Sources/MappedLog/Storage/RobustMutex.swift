@@ -63,6 +63,9 @@ internal import _CMappedLog
         return status == EBUSY ? nil : try acquired(status)
     }
 
+    /// The thread that holds it at this moment; 0: none.
+    var owner: CInt { unsafe mlog_mutex_owner(mutex) }
+
     func unlock() {
         _ = unsafe mlog_mutex_unlock(mutex)
     }

@@ -107,9 +107,15 @@ enum SystemCall {
         _ = try check(mlog_begin_flush(descriptor, range.lowerBound, UInt64(range.count)))
     }
 
-    /// `copy_file_range(2)`, to the same offsets; else by reading and writing.
-    static func copy(_ source: CInt, to target: CInt, _ range: Range<UInt64>) throws(Errno) {
-        _ = try check(mlog_copy_range(source, target, range.lowerBound, UInt64(range.count)))
+    /// To the same offsets: `copy_file_range(2)`, else and where blocks may not be shared by reading and writing.
+    static func copy(
+        _ source: CInt,
+        to target: CInt,
+        _ range: Range<UInt64>,
+        sharingBlocks: Bool
+    ) throws(Errno) {
+        let copy = sharingBlocks ? mlog_copy_range : mlog_copy_by_hand
+        _ = try check(copy(source, target, range.lowerBound, UInt64(range.count)))
     }
 
     /// `rmdir(2)`.

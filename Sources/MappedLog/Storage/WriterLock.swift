@@ -11,24 +11,14 @@ internal import _CMappedLog
 /// writer's lock alive.
 final class WriterLock: Sendable {
     private let file: OpenFile
+    private let closing: ClosingInChildren?
 
     init(_ file: OpenFile) throws(LogError) {
         self.file = file
-        guard file.memory != nil || mlog_close_in_children(file.descriptor) == 0 else {
-            throw LogError(
-                .io,
-                file: file.path,
-                expected: "at most 1024 logs open for writing in one process",
-                found: "one more",
-                advice: "close some"
-            )
-        }
+        closing = file.memory == nil ? try ClosingInChildren(file) : nil
     }
 
-    deinit {
-        if file.memory != nil { return }
-        mlog_forget_close_in_children(file.descriptor)
-    }
+    deinit { closing?.forget() }
 
     /// Whether the file that was locked is still the one of that name; a replaced one would split its users in two.
     func isCurrent() -> Bool { file.isCurrent() }

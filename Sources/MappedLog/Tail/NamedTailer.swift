@@ -41,7 +41,7 @@ public struct NamedTailer: ~Copyable {
     /// Keeps the place: everything before the cursor counts as done.
     ///
     /// - Parameter durably: Whether a crash of the machine must not take the place back; costs a flush.
-    /// - Throws: `diskFull`, `io`.
+    /// - Throws: `diskFull`, `io`, `forked`.
     public func commit(durably: Bool = true) throws(LogError) {
         let place = NamedTailerFile.Place(
             position: tailer.position.rawValue,

@@ -17,8 +17,10 @@ final class NamedTailerFile: Sendable {
 
     let file: OpenFile
     private let log: LogPlace
+    private let forkGuard: ForkGuard
     /// The slot that is known to be on the disk; nil: nobody knows which.
     private let flushedSlot = Mutex<UInt64?>(nil)
+    private let closing = Mutex<ClosingInChildren?>(nil)
 
     /// 1 to 64 letters, digits, `.`, `_` and `-` of ASCII; a letter or digit comes first.
     static func isValidName(_ name: String) -> Bool {
@@ -61,6 +63,7 @@ final class NamedTailerFile: Sendable {
         }
         self.file = file
         self.log = log
+        forkGuard = try ForkGuard()
         // One that was just made had no bytes when it was opened; nor has one whose making a crash cut short.
         guard file.byteCount == UInt64(MLOG_TAILER_FILE_BYTES) || file.byteCount == 0 else {
             throw LogError(
@@ -73,10 +76,21 @@ final class NamedTailerFile: Sendable {
         }
     }
 
+    deinit { closing.withLock { $0?.forget() } }
+
     /// Takes the tailer for this process, until the file is closed.
     ///
+    /// A forked child's descriptor would keep it for a parent that died.
+    ///
     /// - Returns: False when it is open elsewhere.
-    func tryLock() throws(LogError) -> Bool { try file.tryLock(F_WRLCK) }
+    func tryLock() throws(LogError) -> Bool {
+        if file.memory == nil {
+            try closing.withLock { closing throws(LogError) in
+                if closing == nil { closing = try ClosingInChildren(file) }
+            }
+        }
+        return try file.tryLock(F_WRLCK)
+    }
 
     /// Whether somebody holds the lock; a look, which takes nothing.
     func isLocked() throws(LogError) -> Bool { try file.isLocked() }
@@ -91,11 +105,14 @@ final class NamedTailerFile: Sendable {
     /// Stores a place; durable when it returns, if asked to be.
     ///
     /// Only one at a time: the lock's holder.
+    ///
+    /// - Throws: `forked` in a forked child; `diskFull`, `io`.
     func store(_ place: Place, durably: Bool) throws(LogError) {
+        try forkGuard.check()
         let newest = try? newest()
         var slot = mlog_tailer_slot()
         slot.magic = MLOG_TAILER_MAGIC
-        slot.counter = (newest?.counter ?? 0) &+ 1
+        slot.counter = (newest?.slot.counter ?? 0) &+ 1
         slot.position = place.position
         slot.sequence = place.sequence
         slot.flags = place.isProtecting ? MLOG_TAILER_PROTECTING : 0
@@ -103,6 +120,8 @@ final class NamedTailerFile: Sendable {
         // Never over the slot that a power cut would leave: a torn write would take the other one too.
         var flushed = flushedSlot.withLock { $0 }
         if flushed == nil, let newest {
+            // A flush that failed may have left it in the cache alone, and clean: this one would not write it.
+            try file.write(newest.slot, at: newest.number * UInt64(MLOG_TAILER_SLOT_STRIDE))
             try file.flushData()
             flushed = newest.number
         }
@@ -115,7 +134,7 @@ final class NamedTailerFile: Sendable {
         flushedSlot.withLock { [flushed] in $0 = flushed }
     }
 
-    private func newest() throws(LogError) -> (number: UInt64, counter: UInt64, place: Place)? {
+    private func newest() throws(LogError) -> (number: UInt64, slot: mlog_tailer_slot, place: Place)? {
         var best: (number: UInt64, slot: mlog_tailer_slot)?
         var isBlank = true
         for number in 0..<UInt64(2) {
@@ -146,7 +165,7 @@ final class NamedTailerFile: Sendable {
             )
         }
         return (
-            number, best.counter,
+            number, best,
             Place(
                 position: best.position,
                 sequence: best.sequence,

@@ -46,6 +46,12 @@ static inline int64_t mlog_clock_read(int clock) {
 int mlog_openat(int directory, const char *path, int flags, mode_t mode);
 // fallocate(2), mode 0: allocates and extends. EINTR is retried.
 int mlog_fallocate(int descriptor, uint64_t byte_count);
+// Where the file system writes to another place each time (btrfs): lets what is written to this file stay in its place, so
+// that fallocate(2) reserves room for every later store (FS_NOCOW_FL, ioctl_iflags(2)). Only of an empty file; else, and
+// where it is refused, nothing.
+void mlog_store_in_place(int descriptor);
+// Copies a range to the same offsets of another file, by reading and writing. -ENODATA where the source ends before it.
+int mlog_copy_by_hand(int from, int to, uint64_t offset, uint64_t byte_count);
 // Copies a range to the same offsets of another file: copy_file_range(2), which shares the blocks where the file system
 // can; else by reading and writing. -ENODATA where the source ends before it.
 int mlog_copy_range(int from, int to, uint64_t offset, uint64_t byte_count);
@@ -84,6 +90,10 @@ _Static_assert(sizeof(pthread_mutex_t) <= MLOG_MUTEX_BYTES, "pthread_mutex_t out
 
 // Process-shared, robust, error-checking.
 int mlog_mutex_init(void *mutex);
+// The thread that holds it (gettid(2)), at this moment; 0: none.
+int mlog_mutex_owner(const void *mutex);
+// Whether a thread of this pid namespace is stopped or held by a tracer (proc_pid_stat(5)); 0 also where nobody can say.
+int mlog_thread_is_stopped(int id);
 // 0, EOWNERDEAD (held; the state it guards is as the dead owner left it), ETIMEDOUT, EDEADLK, ENOTRECOVERABLE.
 // Spins for a moment, then sleeps at most `timeout_ns`.
 int mlog_mutex_lock_slow(void *mutex, uint64_t timeout_ns);

@@ -72,12 +72,22 @@ struct AppendCommand: ParsableCommand {
     }
 
     private func close(_ log: Log) throws(LogError) {
-        try log.sync()
+        try sync(log)
         do throws(LogError) {
             try log.close()
         } catch {
             // All is on the disk. What is left to be noted in the log is for the writer that holds the lock.
-            if error.code != .writerStalled { throw error }
+            if error.code != .writerStalled && error.code != .flushStalled { throw error }
+        }
+    }
+
+    /// Flushes, and tries again for some time while another process is stopped in a flush.
+    private func sync(_ log: Log) throws(LogError) {
+        let deadline = ContinuousClock.now + RecordAppender.patience
+        while true {
+            do throws(LogError) { return try log.sync() } catch {
+                guard error.code == .flushStalled, .now < deadline, Interruption.signal == nil else { throw error }
+            }
         }
     }
 

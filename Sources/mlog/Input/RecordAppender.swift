@@ -21,7 +21,7 @@ struct RecordAppender: ~Copyable {
     /// How late a signal may be noticed while another writer holds the lock.
     static let stallTimeout = Duration.milliseconds(500)
     /// How long to go on trying behind a writer that holds the lock.
-    private static let patience = Duration.seconds(10)
+    static let patience = Duration.seconds(10)
 
     /// What a record of a batch may need in the log beyond its payload.
     private static let overhead = 32
@@ -75,7 +75,7 @@ struct RecordAppender: ~Copyable {
 
     private mutating func append(_ record: Range<Int>) throws {
         let log = log
-        let sequence = try patiently { () throws(LogError) in
+        let sequence = try patiently(records: 1) { () throws(LogError) in
             try buffer.withBytes(in: record) { (bytes: RawSpan) throws(LogError) in try log.append(bytes).sequence }
         }
         account(first: sequence, records: 1, bytes: record.count)
@@ -86,7 +86,7 @@ struct RecordAppender: ~Copyable {
         if batch.count == 1 {
             try append(record)
         } else {
-            let sequence = try patiently { () throws(LogError) in
+            let sequence = try patiently(records: batch.count) { () throws(LogError) in
                 try log.append(batch: buffer.slices(in: batch)).first.sequence
             }
             account(first: sequence, records: batch.count, bytes: batch.reduce(0) { $0 + $1.count })
@@ -95,15 +95,32 @@ struct RecordAppender: ~Copyable {
         gatheredBytes = 0
     }
 
-    /// Appends, and tries again for some time while another writer holds the lock.
+    /// Appends, and tries again for some time while another writer holds the lock, or is stopped in a flush.
     ///
     /// - Throws: `Interrupted` after a signal, else what the log has to say, with what was appended before.
-    private func patiently(_ append: () throws(LogError) -> UInt64) throws -> UInt64 {
+    private func patiently(records: Int, _ append: () throws(LogError) -> UInt64) throws -> UInt64? {
         var deadline: ContinuousClock.Instant?
+        var isAppended = false
         while true {
             do throws(LogError) {
-                return try append()
+                if !isAppended { return try append() }
+                try log.sync()
+                return nil
             } catch {
+                if error.code == .flushStalled {
+                    // Appended they are, and only the flush is tried again.
+                    isAppended = true
+                    let progress = progress(adding: records)
+                    if let signal = Interruption.signal {
+                        let report = "interrupted while another process was stopped in a flush: \(progress); they may not be flushed"
+                        throw Interrupted(signal: signal, report: report)
+                    }
+                    let now = ContinuousClock.now
+                    let end = deadline ?? now + Self.patience
+                    if now >= end { throw CommandFailure("\(error); \(progress)") }
+                    deadline = end
+                    continue
+                }
                 guard error.code == .writerStalled else { throw failure(error) }
                 if let signal = Interruption.signal {
                     let report = "interrupted while another writer held the append lock: \(progress)"
@@ -123,7 +140,7 @@ struct RecordAppender: ~Copyable {
         splitter.foundWasRemoved()
     }
 
-    private mutating func account(first sequence: UInt64, records: Int, bytes: Int) {
+    private mutating func account(first sequence: UInt64?, records: Int, bytes: Int) {
         if first == nil { first = sequence }
         count += UInt64(records)
         byteCount += UInt64(bytes)
@@ -133,8 +150,10 @@ struct RecordAppender: ~Copyable {
         CommandFailure("\(error); \(progress)")
     }
 
-    private var progress: String {
-        "the first \(count) records of standard input are appended, from the next on none is"
+    private var progress: String { progress(adding: 0) }
+
+    private func progress(adding records: Int) -> String {
+        "the first \(count + UInt64(records)) records of standard input are appended, from the next on none is"
     }
 
     private var interruptionReport: String {
