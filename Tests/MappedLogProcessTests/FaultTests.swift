@@ -41,11 +41,6 @@ extension ProcessTests {
             #expect(try FailingDisk(kind).runFilling() > 0)
         }
 
-        @Test(.enabled(if: SmallDisk.obstacle == nil, Comment(rawValue: SmallDisk.obstacle ?? "")))
-        func `a place whose flush failed is on the disk before the next is written`() throws {
-            try FailingDisk(.ext4).runRefusingCommit()
-        }
-
         @Test(
             .enabled(if: SmallDisk.obstacle == nil, Comment(rawValue: SmallDisk.obstacle ?? "")),
             arguments: SmallDisk.Kind.allCases.filter { $0 != .tmpfs && Self.canBeMade($0) }

@@ -96,7 +96,7 @@ public struct FailingDisk: Sendable {
         let log = disk.path.appending("log")
         let directory = try TemporaryDirectory()
         let board = try Board(directory.path.appending("board"))
-        try Log.create(at: log, options: LogOptions(segmentSize: 1 << 20, durability: .never)).close()
+        try Log.create(at: log, options: LogOptions(segmentSize: 64 << 10, durability: .never)).close()
         let writer = try ChildProcess([
             builtProgram("MappedLogTestWorker").string, "fail-to-sync", "--log", log.string, "--board",
             directory.path.appending("board").string, "--entry", "0", "--before", "10",
@@ -121,25 +121,6 @@ public struct FailingDisk: Sendable {
         }
         guard try Maintenance.verify(at: log).isWhole else { throw Refuted("\(kind.rawValue): damage") }
         return appended - 10
-    }
-
-    /// A flush of a named tailer's place fails, and leaves it in the cache alone; the next commit brings it to the disk
-    /// before it writes over the other slot.
-    public func runRefusingCommit() throws {
-        let disk = try SmallDisk(kind)
-        let path = disk.path.appending("log")
-        try Log.create(at: path, options: LogOptions(segmentSize: 64 << 10, durability: .never)).close()
-        try disk.fillBelow(leaving: 0)
-        do {
-            _ = try Log.openReadOnly(at: path).tailer(named: "kept")
-            throw Refuted("a flush succeeded on a disk without room")
-        } catch is LogError {}
-        try disk.freeBelow()
-        let slot = try Data(contentsOf: URL(filePath: path.appending("tailers/kept").string))[0..<64]
-        guard slot.contains(where: { $0 != 0 }) else { throw Refuted("no place is left in the cache") }
-        if try disk.holds(slot) { throw Refuted("the disk has what it refused") }
-        try Log.openReadOnly(at: path).tailer(named: "kept").commit(durably: false)
-        guard try disk.holds(slot) else { throw Refuted("only the cache has the place that the next commit left") }
     }
 
     private func check(_ path: FilePath, _ board: Board) throws -> UInt64 {

@@ -124,7 +124,9 @@ public enum Neighbours {
             try FileManager.default.createSymbolicLink(atPath: place, withDestinationPath: target)
             let before = try FileManager.default.contentsOfDirectory(atPath: target)
             if succeeds({ try Log.open(at: path).close() }) { throw Refuted("a symbolic link was taken for \(place)") }
-            if succeeds({ try Maintenance.destroy(at: LogLocation(path)) }) { throw Refuted("removed through \(place)") }
+            if succeeds({ try Maintenance.destroy(at: LogLocation(path)) }) {
+                throw Refuted("removed through \(place)")
+            }
             guard try FileManager.default.contentsOfDirectory(atPath: target) == before else {
                 throw Refuted("written through \(place)")
             }
@@ -137,7 +139,9 @@ public enum Neighbours {
     public static func squatted() throws {
         let directory = try TemporaryDirectory(inMemory: true)
         func run(_ arguments: [String]) throws {
-            guard try ChildProcess(nobody + arguments).wait(upTo: 20) == .exited(0) else { throw Refuted("\(arguments)") }
+            guard try ChildProcess(nobody + arguments).wait(upTo: 20) == .exited(0) else {
+                throw Refuted("\(arguments)")
+            }
         }
         func sticky(_ path: FilePath) throws {
             guard unsafe chmod(path.string, 0o1777) == 0 else { throw Errno(rawValue: errno) }

@@ -1,4 +1,4 @@
-public import Foundation
+import Foundation
 import Glibc
 public import SystemPackage
 import _CTestSupport
@@ -116,11 +116,6 @@ public final class SmallDisk {
     /// Gives the room below the file system back.
     public func freeBelow() throws {
         try FileManager.default.removeItem(atPath: below.appending("ballast").string)
-    }
-
-    /// Whether these bytes stand somewhere below the file system: whether they were really written.
-    public func holds(_ bytes: Data) throws -> Bool {
-        try Data(contentsOf: URL(filePath: below.appending("file").string)).range(of: bytes) != nil
     }
 
     private static func fill(_ file: FilePath, leaving rest: Int) throws {

@@ -112,7 +112,8 @@ struct RecordAppender: ~Copyable {
                     isAppended = true
                     let progress = progress(adding: records)
                     if let signal = Interruption.signal {
-                        let report = "interrupted while another process was stopped in a flush: \(progress); they may not be flushed"
+                        let report =
+                            "interrupted while another process was stopped in a flush: \(progress); they may not be flushed"
                         throw Interrupted(signal: signal, report: report)
                     }
                     let now = ContinuousClock.now
