@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <sched.h>
 #include <string.h>
+#include <sys/resource.h>
 
 int bench_pin(int cpu) {
     cpu_set_t set;
@@ -13,4 +14,10 @@ int bench_pin(int cpu) {
         CPU_SET(cpu, &set);
     }
     return sched_setaffinity(0, sizeof set, &set) == 0 ? 0 : errno;
+}
+
+long bench_sleeps(void) {
+    struct rusage usage = {0};
+    getrusage(RUSAGE_THREAD, &usage);
+    return usage.ru_nvcsw;
 }

@@ -17,6 +17,10 @@ import _CTestSupport
         case deathTime
         /// What a worker says by raising it.
         case signal
+        /// How many locks were taken.
+        case locks
+        /// How many things a neighbour tried.
+        case tries
     }
 
     /// One writer thread's, from the start of its process to its end.

@@ -15,6 +15,7 @@ public struct FailingCalls: Sendable {
         case noMemory
         case refused
         case short
+        case flush
 
         var code: test_victim_fault {
             switch self {
@@ -25,6 +26,7 @@ public struct FailingCalls: Sendable {
             case .noMemory: TEST_FAULT_NO_MEMORY
             case .refused: TEST_FAULT_REFUSED
             case .short: TEST_FAULT_SHORT
+            case .flush: TEST_FAULT_FLUSH
             }
         }
     }
@@ -89,6 +91,7 @@ public struct FailingCalls: Sendable {
             guard outcome.end == TEST_VICTIM_EXITED else { throw Refuted("the process hung") }
             guard outcome.signal == 0 else { throw Refuted("the process died of signal \(outcome.signal)") }
             guard outcome.exitStatus == 0 else { throw Refuted("exit status \(outcome.exitStatus)") }
+            try FlushCheck(rows: board.scriptRows, outcome: outcome).run()
             try ScriptCheck(board: board, log: log, copy: copy).run()
         } catch {
             throw Refuted("\(fault.rawValue) at call \(number) (\(call)): \(error); the process said: \(printed)")

@@ -29,49 +29,75 @@ public struct KillPairs: Sendable {
         self.mode = mode ?? (second == .open ? TEST_VICTIM_CALLS : TEST_VICTIM_POINTS)
     }
 
-    /// Kills at every pair of points, or at so many of them.
+    /// Kills at so many pairs of points.
     ///
     /// - Parameters:
-    ///   - sample: How many pairs are taken, at random; nil: all.
+    ///   - sample: How many pairs are taken, at random.
     ///   - random: Chooses them.
     ///   - deadline: When to end in any case.
     /// - Throws: ``Refuted``, with the points.
     /// - Returns: What was done.
     public func run(
-        sample: Int? = nil,
+        sample: Int,
         using random: inout some RandomNumberGenerator,
         until deadline: ContinuousClock.Instant? = nil
     ) throws -> KillPoints.Count {
         var count = KillPoints.Count()
         let scene = try KillScene(hasSurvivor: second != .open)
-        func isLate() -> Bool { deadline.map { .now > $0 } ?? false }
-        if let sample {
-            // How many points there are shows when one is missed.
-            var ends: (first: UInt64, second: UInt64) = (64, 96)
-            for _ in 0..<sample where !isLate() {
-                let points = (
-                    UInt64.random(in: 0..<ends.first, using: &random),
-                    UInt64.random(in: 0..<ends.second, using: &random)
-                )
-                let outcomes = try kill(scene, points.0, points.1, &count)
-                if outcomes.0.end == TEST_VICTIM_MARKED { ends.first = max(outcomes.0.points, 1) }
-                if outcomes.1.end == TEST_VICTIM_MARKED { ends.second = max(outcomes.1.points, 1) }
-            }
-        } else {
-            var firstPoint: UInt64 = 0
-            while !isLate() {
-                var secondPoint: UInt64 = 0
-                var outcomes = try kill(scene, firstPoint, secondPoint, &count)
-                while outcomes.1.end != TEST_VICTIM_MARKED, !isLate() {
-                    secondPoint += 1
-                    outcomes = try kill(scene, firstPoint, secondPoint, &count)
-                }
-                if outcomes.0.end == TEST_VICTIM_MARKED { break }
-                firstPoint += 1
-            }
+        // How many points there are shows when one is missed.
+        var ends: (first: UInt64, second: UInt64) = (64, 96)
+        for _ in 0..<sample {
+            if let deadline, .now >= deadline { break }
+            let points = (
+                UInt64.random(in: 0..<ends.first, using: &random),
+                UInt64.random(in: 0..<ends.second, using: &random)
+            )
+            let outcomes = try kill(scene, points.0, points.1, &count)
+            if outcomes.0.end == TEST_VICTIM_MARKED { ends.first = max(outcomes.0.points, 1) }
+            if outcomes.1.end == TEST_VICTIM_MARKED { ends.second = max(outcomes.1.points, 1) }
         }
         try scene.finish()
         return count
+    }
+
+    /// Kills the first behind one point, and the second behind each that it has.
+    ///
+    /// - Parameters:
+    ///   - firstPoint: The point of the first.
+    ///   - deadline: When to end in any case.
+    /// - Throws: ``Refuted``, with the points.
+    /// - Returns: What was done.
+    public func runEverySecond(
+        behind firstPoint: UInt64,
+        until deadline: ContinuousClock.Instant
+    ) throws -> KillPoints.Count {
+        var count = KillPoints.Count()
+        let scene = try KillScene(hasSurvivor: second != .open)
+        var secondPoint: UInt64 = 0
+        while !count.isComplete, .now < deadline {
+            count.isComplete = try kill(scene, firstPoint, secondPoint, &count).1.end == TEST_VICTIM_MARKED
+            secondPoint += 1
+        }
+        try scene.finish()
+        return count
+    }
+
+    /// Kills at one pair of points.
+    ///
+    /// - Throws: ``Refuted``.
+    public func run(_ firstPoint: UInt64, _ secondPoint: UInt64) throws {
+        var count = KillPoints.Count()
+        let scene = try KillScene(hasSurvivor: second != .open)
+        _ = try kill(scene, firstPoint, secondPoint, &count)
+        try scene.finish()
+    }
+
+    /// How many points the first has, on a log like that on which it is killed.
+    public func firstPoints() throws -> UInt64 {
+        let scene = try KillScene(hasSurvivor: second != .open)
+        try scene.prepare(first)
+        let victim = try scene.victim(first)
+        return try expectDeath(victim, victim.run(TEST_VICTIM_POINTS, count: .max)).points
     }
 
     private func kill(
@@ -96,7 +122,10 @@ public struct KillPairs: Sendable {
             return (firstOutcome, secondOutcome)
         } catch {
             throw Refuted(
-                "\(first.rawValue) killed behind point \(firstPoint), then \(second.rawValue) behind \(secondPoint): \(error)"
+                """
+                \(first.rawValue) killed behind point \(firstPoint), then \(second.rawValue) behind \(secondPoint): \(error)
+                  tools/torture kill --first \(first.rawValue):\(firstPoint) --second \(second.rawValue):\(secondPoint)
+                """
             )
         }
     }

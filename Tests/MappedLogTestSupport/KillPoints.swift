@@ -37,6 +37,9 @@ public struct KillPoints: Sendable {
         /// How many points the operation has; instructions, where these were counted.
         public var points: UInt64 = 0
 
+        /// Whether every point was taken.
+        public var isComplete = false
+
         /// Creates a count of nothing.
         public init() {}
     }
@@ -52,10 +55,37 @@ public struct KillPoints: Sendable {
             let outcome = try kill(scene, at: point)
             count.kills += 1
             count.points = max(count.points, outcome.points)
+            // A single point that there isn't.
+            if stride == .max, first > outcome.points { count.kills = 0 }
+            if outcome.end == TEST_VICTIM_MARKED {
+                count.isComplete = stride == 1 && first == 0
+            }
             if outcome.end == TEST_VICTIM_MARKED || stride == .max { break }
             if let deadline, .now > deadline { break }
             point += stride
         }
+        try scene.finish()
+        return count
+    }
+
+    /// Kills at every point, in any order, until it is time to end.
+    ///
+    /// - Throws: ``Refuted``, with the point.
+    public func run(
+        shuffledUsing random: inout some RandomNumberGenerator,
+        until deadline: ContinuousClock.Instant
+    ) throws -> Count {
+        var count = Count()
+        let scene = try KillScene(hasSurvivor: hasSurvivor)
+        count.points = try kill(scene, at: .max).points
+        let points = (0...count.points).shuffled(using: &random)
+        for point in points {
+            if .now >= deadline { break }
+            let outcome = try kill(scene, at: point)
+            count.points = max(count.points, outcome.points)
+            count.kills += 1
+        }
+        count.isComplete = count.kills > count.points
         try scene.finish()
         return count
     }

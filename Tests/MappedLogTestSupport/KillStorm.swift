@@ -80,7 +80,7 @@ public final class KillStorm {
             }
         }
         for victim in victims { victim?.process.kill() }
-        count.locksTaken = scene.board[.signal]
+        count.locksTaken = scene.board[.locks]
         return try finish(steady, tailers)
     }
 

@@ -1,7 +1,7 @@
 import Foundation
 import Glibc
 import MappedLog
-import SystemPackage
+public import SystemPackage
 import _CMappedLog
 import _CTestSupport
 
@@ -31,10 +31,11 @@ public enum Neighbours {
         try log.tailer(named: "owned").commit()
         let appender = try scene.appender(0, threads: 2, ["--mix", "mixed", "--pace", "200000"])
         let neighbour = try scene.worker("neighbour", ["--writer", "\(appender.process.id)"], through: nobody)
-        guard let answer = try neighbour.line(within: 30), answer == "nothing succeeded" else {
-            throw Refuted("who may only read: \(neighbour.lastLine)")
+        let answer = try neighbour.line(within: 30)
+        guard answer == "nothing succeeded" else {
+            throw Refuted("who may only read: \(answer ?? neighbour.lastLine)")
         }
-        let tries = scene.board[.signal]
+        let tries = scene.board[.tries]
         let taker = try scene.worker("take-locks", ["--read-only"], through: nobody)
         let stopped = try scene.tailer(["--read-only"], through: nobody)
         // A tailer that is stopped in the midst of reading.
@@ -54,12 +55,14 @@ public enum Neighbours {
         guard try appender.process.wait(upTo: 30) == .exited(0) else {
             throw Refuted("beside a stranger an appender failed: \(appender.process.lastLine)")
         }
-        if scene.board[appender.entries[0], .stalls] > 0 { throw Refuted("a stranger stalled an appender") }
+        for entry in appender.entries where scene.board[entry, .stalls] > 0 {
+            throw Refuted("a stranger stalled an appender")
+        }
         let records = try log.nextSequence
         try log.close()
         _ = try scene.finish([stopped], records: records)
         guard try Maintenance.verify(at: scene.log).isWhole else { throw Refuted("damage beside a stranger") }
-        return (tries, scene.board[.signal], records)
+        return (tries, scene.board[.locks], records)
     }
 
     /// Who may not write `live/waiters` sees every record all the same, by polling.
@@ -174,9 +177,12 @@ public enum Neighbours {
     /// Logs with anything in them, the frames' checksums right: a process with little memory and little time reads
     /// each in every way.
     ///
+    /// What is refuted stays where `keeping` says, as `stranger-SEED`.
+    ///
     /// - Returns: How many of them were read, and how many refused.
     public static func strangersLogs(
         _ number: Int,
+        keeping: FilePath? = nil,
         using random: inout some RandomNumberGenerator
     ) throws -> (read: Int, refused: Int) {
         let directory = try TemporaryDirectory(inMemory: true)
@@ -187,17 +193,31 @@ public enum Neighbours {
             var choices = SeededGenerator(seed: seed)
             try? FileManager.default.removeItem(atPath: path.string)
             try forge(path, using: &choices)
-            let reader = try ChildProcess([
-                builtProgram("MappedLogTestWorker").string, "read-stranger", "--log", path.string,
-            ])
-            let answer = try reader.line(within: 60)
-            let exit = try reader.wait(upTo: 20)
-            guard exit == .exited(0) else {
-                throw Refuted("a stranger's log with seed \(seed): \(exit), \(answer ?? "")")
+            do {
+                if try readStranger(path) { counts.read += 1 } else { counts.refused += 1 }
+            } catch {
+                guard let keeping else { throw Refuted("a stranger's log: \(error)") }
+                // Its identity and salt are random: no seed makes it again.
+                let kept = keeping.appending("stranger-\(seed)")
+                try FileManager.default.copyItem(atPath: path.string, toPath: kept.string)
+                throw Refuted("\(error)\n  tools/torture neighbours --replay \(kept)")
             }
-            if answer == "read" { counts.read += 1 } else { counts.refused += 1 }
         }
         return counts
+    }
+
+    /// A process with little memory and little time reads a log in every way.
+    ///
+    /// - Throws: ``Refuted`` where it ends otherwise than by itself.
+    /// - Returns: Whether it was read; else it was refused.
+    public static func readStranger(_ path: FilePath) throws -> Bool {
+        let reader = try ChildProcess([
+            builtProgram("MappedLogTestWorker").string, "read-stranger", "--log", path.string,
+        ])
+        let answer = try reader.line(within: 60)
+        let exit = try reader.wait(upTo: 20)
+        guard exit == .exited(0) else { throw Refuted("a stranger's log: \(exit), \(answer ?? "")") }
+        return answer == "read"
     }
 
     private static func forge(_ path: FilePath, using random: inout SeededGenerator) throws {

@@ -63,7 +63,7 @@ struct TakeLocks: ParsableCommand {
                     break
                 }
             }
-            board[.signal] = taken
+            board[.locks] = taken
             test_sleep_ns(hold)
             for file in files { try? file.close() }
             test_sleep_ns(hold)

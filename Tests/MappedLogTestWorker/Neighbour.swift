@@ -12,6 +12,11 @@ struct Neighbour: ParsableCommand {
     /// A writer's process.
     @Option var writer: Int32
 
+    // With a descriptor for reading there are locks that can be taken.
+    private static func isWritersOnly(_ name: String) -> Bool {
+        name == "live/lock" || name == "live/waiters" || name.hasPrefix("tailers/")
+    }
+
     func run() throws {
         let board = try place.openBoard()
         var tries: UInt64 = 0
@@ -26,6 +31,9 @@ struct Neighbour: ParsableCommand {
             let status = try? FileManager.default.attributesOfItem(atPath: path)
             for flags in [O_WRONLY, O_RDWR, O_RDONLY | O_TRUNC, O_WRONLY | O_APPEND] {
                 attempt("open \(flags)", path) { unsafe Glibc.open(path, flags) >= 0 }
+            }
+            if Self.isWritersOnly(name) {
+                attempt("open for reading", path) { unsafe Glibc.open(path, O_RDONLY) >= 0 }
             }
             attempt("truncate", path) { unsafe truncate(path, 0) == 0 }
             attempt("unlink", path) { unsafe unlink(path) == 0 }
@@ -43,7 +51,7 @@ struct Neighbour: ParsableCommand {
         }
         attempt("kill", "\(writer)") { Glibc.kill(writer, SIGKILL) == 0 }
         attempt("stop", "\(writer)") { Glibc.kill(writer, SIGSTOP) == 0 }
-        board[.signal] = tries
+        board[.tries] = tries
         say(succeeded.isEmpty ? "nothing succeeded" : "succeeded: \(succeeded.joined(separator: ", "))")
         // Wakes whoever waits on any word of what may be read, as long as it is told to.
         while board[.stop] == 0 {

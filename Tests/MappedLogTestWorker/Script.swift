@@ -36,6 +36,7 @@ struct Script: ParsableCommand {
         var log: Log?
         var wrong: String?
         private var next: UInt64 = 0
+        private var calls = 0
         var path: FilePath { command.place.path }
 
         init(command: Script, board: Board) {
@@ -44,7 +45,7 @@ struct Script: ParsableCommand {
         }
 
         func round(_ round: Int) {
-            attempt("open") {
+            attempt(.open) {
                 log = try Log.openOrCreate(
                     at: path,
                     options: LogOptions(segmentSize: 64 << 10, durability: .never),
@@ -56,26 +57,35 @@ struct Script: ParsableCommand {
                 append(number % 5 == 4 ? 3 : 1, largest: number % 3 == 0 ? 6000 : 500)
                 if number == 9 { sync() }
             }
-            attempt("tail") { try tail() }
-            attempt("commit") { try commit() }
-            attempt("compact") { _ = try Compactor.compact(at: path) }
-            attempt("retain") { _ = try Maintenance.retain(at: path, rule: Retention(segments: 2)) }
-            attempt("info") { _ = try Log.openReadOnly(at: path).info() }
+            attempt(.tail) { try tail() }
+            attempt(.commit) { try commit() }
+            attempt(.compact) { _ = try Compactor.compact(at: path) }
+            attempt(.retain) { _ = try Maintenance.retain(at: path, rule: Retention(segments: 2)) }
+            attempt(.info) { _ = try Log.openReadOnly(at: path).info() }
             if round == 1 {
-                attempt("snapshot") {
+                attempt(.snapshot) {
                     _ = try Maintenance.snapshot(at: path, to: FilePath(command.copy))
                     board[.signal] = 1
                 }
-                attempt("restore") { _ = try Compactor.restore(at: path) }
+                attempt(.restore) { _ = try Compactor.restore(at: path) }
             }
             append(1, largest: 100)
-            attempt("close") { try log?.close() }
+            attempt(.close) { try log?.close() }
             log = nil
         }
 
         /// What throws a `LogError` has failed, as it may; anything else is wrong.
-        func attempt(_ name: String, _ body: () throws -> Void) {
-            do { try body() } catch let error as LogError {
+        func attempt(_ name: ScriptStep, _ body: () throws -> Void) {
+            let (number, start) = (calls, test_now_ns())
+            calls += 1
+            var end = ScriptStep.End.underWay
+            board.note(number, name, from: start, to: .max, end)
+            defer { board.note(number, name, from: start, to: test_now_ns(), end) }
+            do {
+                try body()
+                end = .succeeded
+            } catch let error as LogError {
+                end = error.code == .poisoned ? .poisoned : .failed
                 say("\(name): \(error.code.rawValue) \(error)")
                 // Nothing on the disk was changed by anybody; what it can't read counts as damaged too.
                 let codes: Set<LogError.Code> = [
@@ -84,7 +94,10 @@ struct Script: ParsableCommand {
                 if codes.contains(error.code), !"\(error)".contains("Input/output error") {
                     wrong = wrong ?? "\(name): \(error)"
                 }
-            } catch { wrong = wrong ?? "\(name): \(error)" }
+            } catch {
+                end = .failed
+                wrong = wrong ?? "\(name): \(error)"
+            }
         }
 
         func append(_ count: UInt64, largest: Int) {
@@ -93,7 +106,7 @@ struct Script: ParsableCommand {
             let first = next
             next += count
             let payloads = (first..<first + count).map { [UInt8].record(writer: 0, counter: $0, largest: largest) }
-            attempt("append") {
+            attempt(.append) {
                 if count > 1 {
                     try log.append(batch: payloads)
                 } else {
@@ -104,7 +117,7 @@ struct Script: ParsableCommand {
         }
 
         func sync() {
-            attempt("sync") {
+            attempt(.sync) {
                 guard let log else { return }
                 try log.sync()
                 guard try log.durablePosition == log.endPosition else {

@@ -1,18 +1,25 @@
 import ArgumentParser
+import Foundation
 import Glibc
 import MappedLogTestSupport
+import SystemPackage
 
 /// Other users beside a log, and logs that strangers made.
 struct NeighboursCampaign: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "neighbours",
         abstract: "Lets other users at a log, and reads what strangers made.",
-        discussion: "A failure names the seed of the stranger's log: `--seed` repeats the row of them."
+        discussion: "A stranger's log that refutes something is kept here: `--replay` reads it again."
     )
 
     @OptionGroup var campaign: CampaignOptions
+    @Option(help: "A stranger's log that was kept: read it again.")
+    var replay: String?
 
     func run() throws {
+        if let replay {
+            return print(try Neighbours.readStranger(FilePath(replay)) ? "read, nothing wrong" : "refused")
+        }
         print("neighbours: seed \(campaign.seed)")
         let deadline = campaign.deadline
         if let obstacle = Neighbours.obstacle {
@@ -29,7 +36,11 @@ struct NeighboursCampaign: ParsableCommand {
         var random = SeededGenerator(seed: campaign.seed)
         var total = (read: 0, refused: 0)
         repeat {
-            let counts = try Neighbours.strangersLogs(50, using: &random)
+            let counts = try Neighbours.strangersLogs(
+                50,
+                keeping: FilePath(FileManager.default.currentDirectoryPath),
+                using: &random
+            )
             total.read += counts.read
             total.refused += counts.refused
         } while .now < deadline

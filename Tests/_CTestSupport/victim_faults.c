@@ -1,15 +1,19 @@
 // Faults: one system call of the victim, of whichever thread, fails without having been made.
 #define _GNU_SOURCE
 #include "victim_internal.h"
+#include "test_support.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 #include <sys/user.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #ifdef __x86_64__
 
@@ -44,6 +48,7 @@ static int error_of(pid_t thread, const struct call_info *call, enum test_victim
                   SYS_unlink, SYS_unlinkat, SYS_mkdir, SYS_mkdirat, SYS_rmdir, SYS_getdents64, SYS_fstat, SYS_newfstatat,
                   SYS_stat, SYS_lstat, SYS_statx, SYS_fstatfs, SYS_statfs, SYS_fchmod, SYS_chmod, SYS_copy_file_range, SYS_lseek,
                   SYS_readlink, SYS_readlinkat) ? EIO : 0;
+    case TEST_FAULT_FLUSH: return IS(SYS_fsync, SYS_fdatasync) ? EIO : 0;
     case TEST_FAULT_NO_SPACE:
         if (call->number == SYS_openat) return arguments[2] & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)) ? ENOSPC : 0;
         return IS(SYS_write, SYS_pwrite64, SYS_fallocate, SYS_fsync, SYS_fdatasync, SYS_rename, SYS_renameat,
@@ -74,6 +79,26 @@ static int error_of(pid_t thread, const struct call_info *call, enum test_victim
 
 static void set_register(pid_t thread, size_t offset, long value) { ptrace(PTRACE_POKEUSER, thread, offset, value); }
 
+// True: `HEX16.mlog`, and neither a name that isn't published yet nor one that is gone.
+static int is_segment(pid_t process, uint64_t file) {
+    char path[64], target[1024];
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", process, (int)file);
+    ssize_t length = readlink(path, target, sizeof target - 1);
+    if (length <= 0) return 0;
+    target[length] = 0;
+    const char *name = strrchr(target, '/');
+    return name != NULL && strspn(name + 1, "0123456789abcdef") == 16 && strcmp(name + 17, ".mlog") == 0;
+}
+
+static void note_failure(test_victim *victim, pid_t thread, const struct call_info *call) {
+    test_victim_outcome *outcome = &victim->outcome;
+    outcome->last_call = (int64_t)call->number;
+    outcome->failed_ns = test_now_ns();
+    outcome->failed_first = thread == victim->process;
+    outcome->failed_flush = IS(SYS_fsync, SYS_fdatasync);
+    outcome->failed_segment = call->number == SYS_fdatasync && is_segment(victim->process, call->arguments[0]);
+}
+
 void test_inject(test_victim *victim) {
     test_victim_outcome *outcome = &victim->outcome;
     test_victim_order order = victim->order;
@@ -98,7 +123,7 @@ void test_inject(test_victim *victim) {
             if (call.op == CALL_ENTRY) {
                 int would_be = error_of(thread, &call, order.fault);
                 if (would_be != 0 && outcome->points++ == order.count) {
-                    outcome->last_call = (int64_t)call.number;
+                    note_failure(victim, thread, &call);
                     if (would_be > 0) {
                         failing = thread;
                         error = would_be;

@@ -29,7 +29,7 @@ import Testing
         ("durable", 20, ["mlog.durable every_append"]),
         ("group", 128, ["mlog.group_commit processes2.threads32", "mlog.group_commit process1.thread1"]),
         ("scan", 3000, ["mlog.scan raw", "mlog.scan_compacted block_256KiB"]),
-        ("tail", 100, ["mlog.tail spin", "mlog.tail asleep"]),
+        ("tail", 100, ["spin", "asleep", "asleep_500us"].map { "mlog.tail \($0)" }),
         ("latency", 1000, ["mlog.latency paced_100000_per_s"]),
         ("seek", 3000, ["mlog.seek raw", "mlog.seek compacted.block_256KiB"]),
         ("compact", 3000, ["mlog.compact level_1.block_256KiB", "mlog.compact level_1.block_256KiB.lz4_program"]),
@@ -79,7 +79,7 @@ import Testing
         let place = try TemporaryLog()
         for medium in ["shm", "sysv"] {
             for (work, modes) in [
-                ("append", ["single.populated", "single.sustained"]), ("tail", ["spin", "asleep"]),
+                ("append", ["single.populated", "single.sustained"]), ("tail", ["spin", "asleep", "asleep_500us"]),
                 ("latency", ["paced_100000_per_s"]),
             ] {
                 let options = "--records 500 --record-bytes 64 --repetitions 1 --segment-size 64KiB --json"

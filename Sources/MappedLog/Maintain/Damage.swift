@@ -72,6 +72,8 @@ extension Damage.Kind {
     public static let badMagic = Self(rawValue: "badMagic")
     /// A segment's header or the size or name of its file is wrong.
     public static let header = Self(rawValue: "header")
+    /// A compacted segment's seek table, or what of its LZ4 frame is no block, is wrong.
+    public static let seekTable = Self(rawValue: "seekTable")
     /// A segment belongs to another log.
     public static let foreignSegment = Self(rawValue: "foreignSegment")
     /// No damage, but a version, feature, form, kind or flag that only a newer version of this library can read.
@@ -104,6 +106,7 @@ extension Damage.Kind {
         case .truncatedSegment: "truncated segment"
         case .badMagic: "wrong magic"
         case .header: "bad segment header"
+        case .seekTable: "bad seek table"
         case .foreignSegment: "segment of another log"
         case .unsupported: "not supported by this version"
         case .activationLine: "bad activation line"

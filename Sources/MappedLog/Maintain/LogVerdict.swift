@@ -64,7 +64,7 @@ struct LogVerdict {
             badFiles.append(index)
             if isNeeded { neededFiles.insert(index) }
             add(
-                Damage.Kind(error.code),
+                kind(of: error, row),
                 row.file,
                 position: row.base + SegmentGeometry.dataStart,
                 positions: isNeeded ? whole(row) : nil,
@@ -345,6 +345,16 @@ struct LogVerdict {
 
     private mutating func note(_ error: LogError, _ file: FilePath) {
         report.notes.append(VerifyNote(.notPermitted, file: (error.file ?? file).string))
+    }
+
+    /// Of a compacted segment whose header is right it is the seek table that isn't.
+    private func kind(of error: LogError, _ row: LogCheck.Row) -> Damage.Kind {
+        let kind = Damage.Kind(error.code)
+        guard kind == .header, case .compacted? = row.form,
+            let file = try? check.place.medium.openCompacted(row.base),
+            (try? CompactedHeader(reading: file, base: row.base, of: check.place.identity)) != nil
+        else { return kind }
+        return .seekTable
     }
 
     // MARK: Findings

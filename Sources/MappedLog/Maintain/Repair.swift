@@ -63,7 +63,8 @@ struct Repair {
         } else {
             options.permissions = log.medium.permissions
         }
-        try log.medium.publishSettings(LogSettings(id: log.id, options: options))
+        let others = LogSettings.others(in: (try? log.medium.settingsBytes()) ?? [])
+        try log.medium.publishSettings(LogSettings(id: log.id, options: options, others: others))
         report.mended.append(
             Damage(
                 .options,

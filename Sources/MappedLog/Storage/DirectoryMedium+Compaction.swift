@@ -45,7 +45,14 @@ extension DirectoryMedium {
     func removeUnfinishedCompactions() throws(LogError) -> Int {
         var count = 0
         for name in try names(in: path) where name.hasPrefix(Self.compactionPrefix) {
-            try unlink(path.appending(name))
+            do throws(Errno) { try SystemCall.unlink(path.appending(name)) } catch .isDirectory {
+                // No compactor made it.
+                continue
+            } catch .noSuchFileOrDirectory {
+                continue
+            } catch {
+                throw .system(error, "unlink(2)", file: path.appending(name))
+            }
             count += 1
         }
         return count

@@ -7,11 +7,13 @@ extension DirectoryMedium {
         try checkIdentity()
         let source = path(of: form)
         try checkNoLink(lostAndFound)
-        for copy in 0... {
+        var copy = 0
+        while true {
             let target = lostAndFound.appending(source.lastComponent!.string + (copy == 0 ? "" : ".\(copy)"))
             do throws(Errno) {
                 try SystemCall.renameWithoutReplacing(source, to: target)
             } catch .fileExists {
+                copy += 1
                 continue
             } catch {
                 throw .system(error, "renameat2(2)", file: source)
@@ -20,20 +22,23 @@ extension DirectoryMedium {
             try flushDirectory()
             return target
         }
-        fatalError("unreachable: the loop has no end")
     }
 
     func setAside(_ file: OpenFile, _ range: Range<UInt64>, position: UInt64) throws(LogError) -> FilePath? {
         try checkNoLink(lostAndFound)
         let name = position.hexadecimal(digits: 16) + ".cut"
-        for copy in 0... {
+        var copy = 0
+        while true {
             let target = lostAndFound.appending(name + (copy == 0 ? "" : ".\(copy)"))
             let flags = O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW
             let kept: OpenFile
             do throws(LogError) {
                 kept = try OpenFile(target, flags, mode: 0o600)
             } catch  where error.errno == .fileExists {
-                guard try Self.equal(file, range, target) else { continue }
+                guard try Self.equal(file, range, target) else {
+                    copy += 1
+                    continue
+                }
                 // A recovery that was interrupted kept these very bytes already, maybe in the cache alone.
                 try OpenFile(target, O_RDONLY | O_NOFOLLOW).flush()
                 try OpenFile(lostAndFound, O_RDONLY | O_DIRECTORY).flush()
@@ -45,7 +50,6 @@ extension DirectoryMedium {
             try OpenFile(lostAndFound, O_RDONLY | O_DIRECTORY).flush()
             return target
         }
-        fatalError("unreachable: the loop has no end")
     }
 
     private static func copy(_ source: OpenFile, _ range: Range<UInt64>, to target: OpenFile) throws(LogError) {

@@ -13,6 +13,8 @@ struct LogSettings: Sendable {
     let compactAfter: Duration?
     /// What is wrong with a member that only writers need, and for which a reader takes the default.
     let fault: LogError?
+    /// Members that this version doesn't know: they are written again as they were.
+    let others: [String: JSONMember]
 
     /// The members of the JSON object; others are ignored, for versions to come.
     private struct Members: Codable {
@@ -26,7 +28,7 @@ struct LogSettings: Sendable {
         /// Those that are there, and are something else.
         var isOtherType: Set<String> = []
 
-        enum CodingKeys: CodingKey {
+        enum CodingKeys: CodingKey, CaseIterable {
             case formatVersion
             case id
             case segmentSize
@@ -66,7 +68,8 @@ struct LogSettings: Sendable {
         }
     }
 
-    init(id: LogID, options: LogOptions) {
+    init(id: LogID, options: LogOptions, others: [String: JSONMember] = [:]) {
+        self.others = others
         self.id = id.description
         segmentSize = options.segmentSize
         permissions = options.permissions
@@ -119,6 +122,7 @@ struct LogSettings: Sendable {
         let defaults = LogOptions()
         self.id = id
         self.segmentSize = segmentSize
+        others = Self.others(in: bytes)
         let mode = members.permissions.flatMap { mode_t($0, radix: 8) }
         permissions = mode.map { FilePermissions(rawValue: $0 & 0o666) } ?? defaults.permissions
         let chosen = members.durability.flatMap { Durability(settingsText: $0) }
@@ -140,10 +144,20 @@ struct LogSettings: Sendable {
         }
     }
 
+    /// What of `options.json` this version doesn't know; nothing where that is no JSON object.
+    static func others(in bytes: [UInt8]) -> [String: JSONMember] {
+        let all = try? JSONDecoder().decode([String: JSONMember].self, from: Data(bytes))
+        let known = Set(Members.CodingKeys.allCases.map(\.stringValue))
+        return (all ?? [:]).filter { !known.contains($0.key) }
+    }
+
     func encoded() -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
-        guard let json = try? encoder.encode(Members(self)) else { fatalError("strings and integers always encode") }
+        guard let known = try? encoder.encode(Members(self)),
+            let members = try? JSONDecoder().decode([String: JSONMember].self, from: known),
+            let json = try? encoder.encode(members.merging(others) { known, _ in known })
+        else { fatalError("strings and integers always encode") }
         return Array(json) + Array("\n".utf8)
     }
 }

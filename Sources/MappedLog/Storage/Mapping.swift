@@ -73,8 +73,8 @@ internal import _CMappedLog
 
     /// Chooses how the page cache is to hold what is stored here; a hint.
     ///
-    /// With huge pages it takes a third of the time to populate, and a flush writes 2 MiB for one byte; so where each
-    /// append is flushed, pages are to be as small as they can be.
+    /// With huge pages it takes a third of the time to populate, and a flush writes far more than what was stored; so
+    /// where a policy is to flush, pages are to be as small as they can be.
     func preferHugePages(_ huge: Bool) {
         unsafe madvise(start, byteCount, huge ? MADV_HUGEPAGE : MADV_RANDOM)
     }

@@ -18,22 +18,25 @@ final class OpenFile: Sendable {
             descriptor = try SystemCall.open(path, flags, mode: mode)
         } catch .tooManySymbolicLinkLevels where flags & O_NOFOLLOW != 0 {
             throw Self.notAFile(path, found: "a symbolic link")
+        } catch .isDirectory {
+            throw Self.notAFile(path, found: "a directory")
         } catch {
             throw .system(error, "open(2)", file: path)
         }
         self.path = path
         memory = nil
-        let isFile: Bool
+        let type: mode_t
         do throws(Errno) {
             let status = try SystemCall.status(descriptor)
             byteCount = UInt64(max(0, status.st_size))
-            isFile = [S_IFREG, S_IFDIR].contains(status.st_mode & S_IFMT)
+            type = status.st_mode & S_IFMT
         } catch {
             Glibc.close(descriptor)
             throw .system(error, "fstat(2)", file: path)
         }
         // The descriptor is closed with this object, which is whole by now.
-        guard isFile else { throw Self.notAFile(path, found: "something else") }
+        if type == S_IFREG || type == S_IFDIR && flags & O_DIRECTORY != 0 { return }
+        throw Self.notAFile(path, found: type == S_IFDIR ? "a directory" : "something else")
     }
 
     /// - Parameters:

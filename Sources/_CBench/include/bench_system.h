@@ -3,3 +3,6 @@
 
 // Keeps the calling thread on one CPU; cpu < 0: lets it run on all again. sched_setaffinity(2). 0, or an errno.
 int bench_pin(int cpu);
+
+// How often the calling thread has given its CPU up by itself: getrusage(2).
+long bench_sleeps(void);

@@ -31,15 +31,20 @@ extension Bench {
     }
 
     /// From a writer to a tailer in another process, which spins, or which sleeps.
+    ///
+    /// It sleeps as long as the other side of a futex does that is answered at once, or so long that its processor is
+    /// asleep too: waking that one takes as long again.
     mutating func tail() throws {
         for size in recordBytes ?? [64] {
             for (mode, spins, count, interval) in [
-                ("spin", true, 10_000, UInt64(50_000)), ("asleep", false, 2_000, UInt64(500_000)),
+                ("spin", true, 10_000, UInt64(50_000)), ("asleep", false, 10_000, 50_000),
+                ("asleep_500us", false, 2_000, 500_000),
             ] {
                 guard wants(mode) else { continue }
                 let records = min(records ?? count, count)
                 var delays: [[UInt64]] = []
                 var wait = 0.0
+                var sleeps: [Double] = []
                 for _ in 0..<repetitions {
                     try Self.checkInterruption()
                     let log = try ground.newLog("tail")
@@ -59,12 +64,14 @@ extension Bench {
                     let report = try worker.report()
                     delays.append(report.delays)
                     wait = max(wait, report.cpuWait)
+                    sleeps.append(Double(report.sleeps) / Double(records))
                     try worker.end()
                     try log.close()
                     try ground.remove(log.path)
                 }
                 var line = BenchLine("tail", medium, mode, recordBytes: size)
                 line.add(delays: delays)
+                line.add("sleeps_per_record", Spread(sleeps).median)
                 line.add("cpu_wait", wait)
                 try report(line)
             }

@@ -20,6 +20,7 @@ struct TailWorker: WorkerWork {
         var tailer = try log.tailer(from: .end)
         _ = bench_pin(0)
         let wait = CPUWait()
+        let sleeps = bench_sleeps()
         // Tells the writer that it may begin.
         try FileDescriptor.standardOutput.writeAll("waiting\n".utf8)
         report.start = ThreadClock.now()
@@ -37,6 +38,7 @@ struct TailWorker: WorkerWork {
         }
         report.end = ThreadClock.now()
         report.cpuWait = wait.share
+        report.sleeps = bench_sleeps() - sleeps
         _ = bench_pin(-1)
         return report
     }

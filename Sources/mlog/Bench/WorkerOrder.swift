@@ -21,6 +21,7 @@ struct WorkerReport: Codable {
     var peakResidentBytes: UInt64 = 0
     /// From append to seen, in nanoseconds.
     var delays: [UInt64] = []
+    var sleeps = 0
 
     var nanosecondsPerRecord: Double { Double(end &- start) / Double(max(1, records)) }
 

@@ -65,6 +65,46 @@ import Testing
         }
     }
 
+    @Test func `verify tells a bad seek table from a bad header`() throws {
+        try withLog { log, file, bytes in
+            let table = Int(bytes.number(UInt64.self, at: bytes.count - 64))
+            for (offset, kind) in [(table + 12, Damage.Kind.seekTable), (40, .header)] {
+                var changed = bytes
+                changed[offset] ^= 1
+                try writeFile(file, changed)
+                let findings = try Maintenance.verify(at: log.path).findings
+                #expect(findings.first?.kind == kind)
+                let what = kind == .header ? "bad segment header" : "bad seek table"
+                #expect(findings.first?.what.hasPrefix(what) == true)
+            }
+        }
+    }
+
+    @Test func `a directory in the place of a compacted segment is named as such`() throws {
+        try withLog { log, file, _ in
+            try removeFile(file)
+            try FileManager.default.createDirectory(atPath: file.string, withIntermediateDirectories: false)
+            try expectError(log, "a directory", [.damaged])
+            let finding = try #require(try Maintenance.verify(at: log.path).findings.first)
+            #expect(finding.file == file.string)
+            #expect(finding.found == "a directory")
+            var failure: LogError?
+            do throws(LogError) { _ = try Compactor.restore(at: log.path) } catch { failure = error }
+            #expect(failure?.found == "a directory")
+        }
+    }
+
+    @Test func `a directory with the name of an unfinished file is left alone`() throws {
+        try withLog { log, _, _ in
+            let directory = log.path.appending(".tmp-compact-0123456789abcdef")
+            try FileManager.default.createDirectory(atPath: directory.string, withIntermediateDirectories: false)
+            try writeFile(log.path.appending(".tmp-compact-1"), [1])
+            let report = try Compactor.compact(at: log.path)
+            #expect(report.removedLeftovers == 1)
+            #expect(try log.leftovers == [directory.lastComponent!.string])
+        }
+    }
+
     @Test func `a seek table that lies is an error`() throws {
         try withLog { log, file, bytes in
             let entry = Int(bytes.number(UInt64.self, at: bytes.count - 64)) + 8

@@ -88,11 +88,27 @@ import Testing
                 count += 1
             }
             try log.close()
+            // Whether the next segment is there by now or not.
+            try fill(disk, leaving: 200 << 10)
             let before = try LogImage(of: path).withoutLive
             let failure = failure { _ = try Compactor.compact(at: path) }
             #expect(failure?.code == .diskFull)
             #expect(try LogImage(of: path).withoutLive == before)
             #expect(Sight.of(path).records.count == count)
         }
+    }
+
+    private func fill(_ disk: FilePath, leaving rest: UInt) throws {
+        var room = statvfs()
+        #expect(unsafe statvfs(disk.string, &room) == 0)
+        let free = room.f_bavail * room.f_bsize
+        let ballast = try FileDescriptor.open(
+            disk.appending("ballast"),
+            .writeOnly,
+            options: [.create],
+            permissions: .ownerReadWrite
+        )
+        defer { try? ballast.close() }
+        if free > rest { #expect(posix_fallocate(ballast.rawValue, 0, off_t(free - rest)) == 0) }
     }
 }

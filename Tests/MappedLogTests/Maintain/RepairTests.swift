@@ -91,6 +91,29 @@ import Testing
         }
     }
 
+    @Test func `members of options that this version doesn't know outlive a repair`() throws {
+        try withTemporaryDirectory { directory in
+            let sample = try Sample(in: directory)
+            let file = sample.path.appending("options.json")
+            var members = try #require(
+                try JSONSerialization.jsonObject(with: Data(try readFile(file))) as? [String: Any]
+            )
+            let unknown: [String: Any] = [
+                "colour": "blue", "nested": ["list": [1, 2.5, true, NSNull()], "large": UInt64.max],
+            ]
+            members.merge(unknown) { $1 }
+            members["durability"] = 7
+            try writeFile(file, Array(try JSONSerialization.data(withJSONObject: members)))
+            #expect(try Maintenance.repair(at: sample.path).mended.map(\.kind) == [.options])
+            let mended = try #require(
+                try JSONSerialization.jsonObject(with: Data(try readFile(file))) as? NSDictionary
+            )
+            for (name, value) in unknown { #expect(mended[name] as? NSObject == value as? NSObject, "\(name)") }
+            #expect(mended["durability"] is String)
+            #expect(Sight.of(sample.path).records == sample.records)
+        }
+    }
+
     @Test func `a named tailer inside a damaged range is told once, and goes on`() throws {
         try withTemporaryDirectory { directory in
             let sample = try Sample(in: directory)

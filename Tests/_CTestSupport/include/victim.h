@@ -28,6 +28,8 @@ enum test_victim_fault {
     TEST_FAULT_REFUSED,
     // Half of what was asked for is read or written.
     TEST_FAULT_SHORT,
+    // Only flushes, with EIO.
+    TEST_FAULT_FLUSH,
 };
 
 typedef struct {
@@ -48,6 +50,11 @@ typedef struct {
     uint64_t instructions;
     int has_missed;         // true: a store went where nobody looked
     int64_t last_call;      // the system call that was the last point or met the fault; -1: a store, or none
+    // Of the call that met the fault:
+    uint64_t failed_ns;     // when, as test_now_ns() says
+    int failed_first;       // true: the first thread made it
+    int failed_flush;       // true: it was fsync or fdatasync
+    int failed_segment;     // true: fdatasync of a file whose name is a published segment's
 } test_victim_outcome;
 
 typedef struct test_victim test_victim;
