@@ -163,12 +163,21 @@ int mlog_mutex_lock_slow(void *mutex, uint64_t timeout_ns) {
         int status = pthread_mutex_trylock(mutex);
         if (status != EBUSY) return status;
     }
-    struct timespec deadline;
-    clock_gettime(CLOCK_MONOTONIC, &deadline);
-    uint64_t nanoseconds = (uint64_t)deadline.tv_nsec + timeout_ns % 1000000000u;
-    deadline.tv_sec += (time_t)(timeout_ns / 1000000000u + nanoseconds / 1000000000u);
-    deadline.tv_nsec = (long)(nanoseconds % 1000000000u);
-    return pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &deadline);
+    // In slices: who is killed when it has just been woken takes the wake along, if another has the mutex again by then.
+    const uint64_t slice = 20000000;
+    for (uint64_t waited = 0;;) {
+        uint64_t rest = timeout_ns - waited, share = rest < slice ? rest : slice;
+        struct timespec deadline;
+        clock_gettime(CLOCK_MONOTONIC, &deadline);
+        deadline.tv_nsec += (long)share;
+        if (deadline.tv_nsec >= 1000000000) {
+            deadline.tv_nsec -= 1000000000;
+            deadline.tv_sec++;
+        }
+        int status = pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &deadline);
+        waited += share;
+        if (status != ETIMEDOUT || waited >= timeout_ns) return status;
+    }
 }
 
 int mlog_mutex_owner(const void *mutex) {
