@@ -91,7 +91,9 @@ public final class KillStorm {
 
     private func start(_ place: Int) throws -> Victim {
         switch place {
-        case 0...2:
+        case 3 where medium == .file:
+            return Victim(role: "maintainer", process: try scene.worker("maintain", copies), appender: nil)
+        case 0...3:
             let durability = ["never", "interval", "everyAppend"].randomElement(using: &random)!
             let appender = try scene.appender(
                 UInt32(10 + 10 * place),
@@ -99,8 +101,6 @@ public final class KillStorm {
                 ["--durability", durability, "--mix", "mixed", "--pace", "20000"]
             )
             return Victim(role: "appender", process: appender.process, appender: appender)
-        case 3 where medium == .file:
-            return Victim(role: "maintainer", process: try scene.worker("maintain", copies), appender: nil)
         case 4:
             let entry = scene.entry(named: "named tailer")
             let process = try scene.worker("tail-named", ["--name", "third", "--entry", "\(entry)"])
