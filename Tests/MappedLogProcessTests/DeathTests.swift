@@ -89,7 +89,7 @@ extension ProcessTests {
             for victim in victims { victim?.process.kill() }
             scene.board[.stop] = 1
             for appender in steady {
-                #expect(try appender.process.wait(upTo: 100) == .exited(0), "\(appender.process.lastLine)")
+                #expect(try appender.process.wait(upTo: 30) == .exited(0), "\(appender.process.lastLine)")
                 print("\(storm.name): longest gap of a writer that lived \(scene.longestGap(appender)) ms")
                 #expect(scene.longestGap(appender) < 5000)
             }
