@@ -102,11 +102,7 @@ final class Flusher: Sendable {
     func flushEverything() throws(LogError) {
         guard let acquired = try acquire(unless: { false }) else { return }
         defer { letGo() }
-        if case .ownerDied = acquired {
-            try repeatFlushOfDeadOwner()
-            mutex.markConsistent()
-        }
-        try throwIfPoisoned()
+        try settle(acquired)
         try flush(to: max(try visibleEnd(), control.durable.load()))
     }
 
