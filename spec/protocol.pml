@@ -104,6 +104,8 @@ byte activation = 0;         /* of the second segment: 0 = bad, else base sequen
 byte sealEnd = BADSEAL, sealSequence = 0, sealStamp = 0;   /* of the first segment */
 #endif
 
+bool putOff = false;         /* a repair was put off: once in a run */
+
 /* What is true, known to the checks only. */
 byte trueEnd = 0;            /* behind the last committed frame */
 byte trueCount = 0;          /* committed records */
@@ -347,6 +349,8 @@ life:
     :: atomic { owner == FREE && (attempts < ATTEMPTS || ownerDead) -> owner = _pid };
         if
         :: ownerDead -> repair()
+        /* It can't open the segment: nothing is changed, and the repair stays due. */
+        :: atomic { ownerDead && !putOff -> putOff = true; owner = FREE; goto life }
         :: else
         fi;
 #ifdef SCENARIO_POWER
@@ -686,6 +690,7 @@ byte slotTail[2];
 byte generation = 0;
 byte trueEnd = 0;
 byte watermark = 0;
+bool putOff = false;           /* a repair was put off: once in a run */
 bool flushing = false, poison = false;
 byte flushOwner = FREE;
 bool flushOwnerDead = false;
@@ -825,6 +830,8 @@ life:
         fi;
         atomic { flushOwner == FREE -> flushOwner = me };
         if
+        /* It can't open what is to be flushed: `flushing` stays, and the next one's first work with it. */
+        :: atomic { flushOwnerDead && flushing && !putOff -> putOff = true; flushOwner = FREE; goto next }
         :: flushOwnerDead ->
             /*
              * He died with `flushing` set: what his flush was told is lost, and ours may be told nothing. Whose

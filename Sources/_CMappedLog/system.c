@@ -280,6 +280,8 @@ static pthread_key_t marks_key;
 
 static void give_back(void *given) {
     mlog_thread_mark *mark = given;
+    // A destructor behind this one may append once more: with a mark of its own, since another thread may have this one.
+    mlog_this_thread = NULL;
     // A close may look at it meanwhile.
     mlog_thread_leave(mark);
     __atomic_store_n(&mark->is_taken, 0, __ATOMIC_RELEASE);

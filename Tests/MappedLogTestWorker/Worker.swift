@@ -13,7 +13,7 @@ struct Worker: ParsableCommand {
             Append.self, Tail.self, Count.self, AppendAndStop.self, Fork.self, ForkAndDie.self, TryToWrite.self,
             Brim.self,
             Operate.self, Maintain.self, TakeLocks.self, TailNamed.self, Script.self, FailToSync.self, Neighbour.self,
-            ReadStranger.self, HoldFlushLock.self,
+            ReadStranger.self, HoldFlushLock.self, WithoutDescriptors.self,
         ])
 
     static func main() {

@@ -117,28 +117,33 @@ extension Appender {
     /// - Throws: with the lock let go, when the repair fails: then the log needs recovery.
     @inline(never)
     func takeOverFromDeadOwner() throws(LogError) {
+        if control.needsRecovery.load() == 0 { control.needsRecovery.store(UInt32(MLOG_REPAIR_DUE)) }
         do throws(LogError) {
             try repairAfterDeath()
         } catch {
-            control.needsRecovery.store(UInt32(bitPattern: error.errno?.rawValue ?? EIO))
             mutex.markConsistent()
             mutex.unlock()
             throw error
         }
+        if control.isRepairDue { control.needsRecovery.store(0) }
         // Last, so that a second death repeats the repair.
         mutex.markConsistent()
         wakeAll()
     }
 
     /// The word at the tail decides, and nothing else (`spec/protocol.md`, "A dead owner").
+    ///
+    /// - Throws: what keeps this process from opening what it needs: nothing is changed then, and another may do it; and
+    ///   `needsRecovery`, or what a flush met, behind which nobody may.
     private func repairAfterDeath() throws(LogError) {
         if control.batchWords.load() == 2 {
-            throw LogError(
+            let failure = LogError(
                 .needsRecovery,
                 file: segments.log.medium.path,
                 found: "a repair that died in its flush",
                 advice: "close the log in all processes, then open it again: it recovers"
             )
+            throw recoveryNeeded(failure)
         }
         // What this process knows of the active segment may be of its own dead thread's making.
         unsafe local.pointee.base = Self.noBase
@@ -181,6 +186,12 @@ extension Appender {
         guard control.batchWords.load() != 0 else { return }
         // A repairer that dies in this flush may have seen it fail and told nobody.
         control.batchWords.store(2)
-        try segment.file.flushData()
+        do throws(LogError) { try segment.file.flushData() } catch { throw recoveryNeeded(error) }
+    }
+
+    /// Nobody appends any more until a first writer recovers; why.
+    private func recoveryNeeded(_ failure: LogError) -> LogError {
+        control.needsRecovery.store(UInt32(bitPattern: failure.errno?.rawValue ?? EIO))
+        return failure
     }
 }

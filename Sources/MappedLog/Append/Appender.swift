@@ -225,6 +225,7 @@ internal import _CMappedLog
         _ thread: UnsafeMutablePointer<mlog_thread_mark>
     ) throws(LogError) -> Turn {
         unsafe mutex.keep(thread)
+        if control.isRepairDue { try takeOverFromDeadOwner() }
         var turn = unsafe currentTurn(thread)
         do throws(LogError) {
             try makeRoom(&turn, room)
@@ -333,7 +334,7 @@ internal import _CMappedLog
 
     /// Repairs what a dead owner of the lock left, if there is such.
     func settle() throws(LogError) {
-        guard case .clean = try mutex.lock() else { return try takeOverAndLetGo() }
+        guard case .clean = try mutex.lock(), !control.isRepairDue else { return try takeOverAndLetGo() }
         mutex.unlock()
     }
 

@@ -85,12 +85,10 @@ final class Flusher: Sendable {
         while control.currentSlot().sequence &- first < wanted, .now < deadline { sched_yield() }
     }
 
-    /// Repairs what a flusher that died may have left.
+    /// Repairs what a flusher that died may have left, where nobody could before.
     private func settle(_ acquired: RobustMutex.Acquired) throws(LogError) {
-        if case .ownerDied = acquired {
-            try repeatFlushOfDeadOwner()
-            mutex.markConsistent()
-        }
+        defer { if case .ownerDied = acquired { mutex.markConsistent() } }
+        if control.flushing.load() != 0 { try repeatFlushOfDeadOwner() }
         try throwIfPoisoned()
     }
 
@@ -198,12 +196,13 @@ final class Flusher: Sendable {
     ///
     /// If it was in the middle of a flush, nobody knows whether write-back failed: so every page of what isn't durable
     /// is made dirty again, is checked to be what was written, and is flushed anew. A failure poisons the log like any
-    /// other.
+    /// other; but where this process can't open what it takes, nothing has happened yet, and another may.
     private func repeatFlushOfDeadOwner() throws(LogError) {
-        guard control.flushing.load() != 0, control.poison.load() == 0 else { return }
+        guard control.poison.load() == 0 else { return }
+        let goal = try visibleEnd()
+        let toFlush = try segmentsHolding(control.durable.load(), goal)
         do throws(LogError) {
-            let goal = try visibleEnd()
-            for segment in try segmentsHolding(control.durable.load(), goal) {
+            for segment in toFlush {
                 let end = min(goal - segment.base, log.geometry.dataEnd)
                 try segment.mapping.makeDirty(from: 0, byteCount: Int(end))
                 let index = Int(log.geometry.dataEnd)
@@ -214,7 +213,6 @@ final class Flusher: Sendable {
         } catch {
             if control.poison.load() == 0 { control.poison.store(UInt32(bitPattern: error.errno?.rawValue ?? EIO)) }
             control.flushing.store(0)
-            mutex.markConsistent()
             throw error
         }
     }

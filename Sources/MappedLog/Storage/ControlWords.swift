@@ -23,7 +23,7 @@ internal import _CMappedLog
     var flushedRecords: SharedWord<UInt32> { word(\.flushed_records) }
     var flushMicroseconds: SharedWord<UInt32> { word(\.flush_microseconds) }
     @inline(__always) var generation: SharedWord<UInt64> { word(\.generation) }
-    /// The errno of the repair that failed, or 0.
+    /// The errno of the repair that failed, `MLOG_REPAIR_DUE`, or 0.
     @inline(__always) var needsRecovery: SharedWord<UInt32> { word(\.needs_recovery) }
     /// 1 while words of a batch may stand behind the tail.
     var batchWords: SharedWord<UInt32> { word(\.batch_words) }
@@ -50,6 +50,9 @@ internal import _CMappedLog
     func flushMutex(timeout: Duration) -> RobustMutex {
         unsafe RobustMutex(address(of: \.flush_mutex), timeout: timeout)
     }
+
+    /// Whether who takes the append lock has to repair what a dead owner left.
+    var isRepairDue: Bool { needsRecovery.load() == UInt32(MLOG_REPAIR_DUE) }
 
     // MARK: The two slots
 
@@ -140,7 +143,7 @@ internal import _CMappedLog
             )
         }
         let repair = needsRecovery.load()
-        if repair != 0 {
+        if repair != 0, repair != UInt32(MLOG_REPAIR_DUE) {
             return LogError(
                 .needsRecovery,
                 file: path,

@@ -295,6 +295,7 @@ enum {
     MLOG_MUTEX_BYTES = 48,              // room for pthread_mutex_t of each supported libc and machine
     MLOG_STATE_RECOVERING = 1,
     MLOG_STATE_READY = 2,
+    MLOG_REPAIR_DUE = 1 << 30,          // in needs_recovery: who takes the append lock repairs first; it is no errno
 };
 
 // Everything an append moves, in one piece: `generation` says which of the two counts.
@@ -345,7 +346,7 @@ typedef struct mlog_control {
     uint8_t  reserved3[16];
     uint8_t  append_mutex[MLOG_MUTEX_BYTES];            // 384: with what each append touches in one cache line
     uint64_t generation;                // 432, atomic
-    uint32_t needs_recovery;            // 440, atomic: errno of the repair that failed; 0: none
+    uint32_t needs_recovery;            // 440, atomic: errno of the repair that failed; MLOG_REPAIR_DUE; 0: none
     uint32_t batch_words;               // 444, atomic: 1 while words of a batch may stand behind the tail; 2: repair flushes
     uint64_t mark_tail;                 // 448: position behind the last mark
     uint64_t lost_position;             // the first position of the segment that lost_count speaks of; 0: none
