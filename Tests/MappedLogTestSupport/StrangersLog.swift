@@ -35,9 +35,12 @@ struct StrangersLog {
 
     /// Somewhere, or in a part that means something; and most of the time signed again.
     private func change(_ bytes: inout [UInt8], _ name: String, using random: inout SeededGenerator) {
-        let parts = parts(of: bytes, name)
-        let part = parts.randomElement(using: &random)!
-        for _ in 0..<Int.random(in: 1...3, using: &random) { edit(&bytes, part, using: &random) }
+        if name.hasSuffix(".lz4"), Int.random(in: 0..<4, using: &random) == 0 {
+            enlargeBlock(&bytes, using: &random)
+        } else {
+            let part = parts(of: bytes, name).randomElement(using: &random)!
+            for _ in 0..<Int.random(in: 1...3, using: &random) { edit(&bytes, part, using: &random) }
+        }
         if Int.random(in: 0..<5, using: &random) == 0 { return }
         switch name {
         case "live/control": bytes.signControl()
@@ -48,6 +51,20 @@ struct StrangersLog {
             bytes.signFrames(from: 4096)
             bytes.signIndex()
         }
+    }
+
+    /// Its first block holds more than the segment has room for, and everything in the file agrees with that.
+    private func enlargeBlock(_ bytes: inout [UInt8], using random: inout SeededGenerator) {
+        // Behind our header and that of the LZ4 frame; in front of the frame's end and the table.
+        let (start, end) = (256 + 15, Int(min(bytes.integer(at: bytes.count - 64, bytes: 8), 1 << 20)) - 8)
+        guard start < end, end < bytes.count else { return }
+        let byteCount = [(64 << 10) + 1, 80 << 10, 1 << 20, 8 << 20].randomElement(using: &random)!
+        let size = UInt32(byteCount) | 0x8000_0000
+        let word = (0..<4).map { UInt8(truncatingIfNeeded: size >> (8 * UInt32($0))) }
+        bytes.replaceSubrange(start..<end, with: word + [UInt8](repeating: 0x55, count: byteCount + 4))
+        let table = UInt32(start + 8 + byteCount + 8)
+        bytes.store(table, at: bytes.count - 64)
+        bytes.store(size, at: Int(table) + 8 + 8)
     }
 
     /// The log's, as its first segment has it.
