@@ -66,7 +66,7 @@ let package = Package(
         .testTarget(
             name: "mlogTests",
             dependencies: [
-                "mlog", "MappedLog",
+                "mlog", "MappedLog", "MappedLogTestSupport",
                 .product(name: "Subprocess", package: "swift-subprocess"),
                 .product(name: "SystemPackage", package: "swift-system"),
             ],

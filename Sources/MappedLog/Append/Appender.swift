@@ -7,7 +7,8 @@ internal import _CMappedLog
 /// Safe from any thread. What an append touches is reached through plain pointers: a stored property of a class
 /// would cost an exclusivity check on each access.
 @safe final class Appender: Sendable {
-    let control: ControlBlock
+    private let block: ControlBlock
+    let control: ControlWords
     let segments: WritableSegments
     let mutex: RobustMutex
     let geometry: SegmentGeometry
@@ -23,8 +24,15 @@ internal import _CMappedLog
     /// The active segment itself; only under the append lock.
     nonisolated(unsafe) let active: UnsafeMutablePointer<Segment?>
     /// Appends load these two of them without a fence: who stores fences all threads.
-    private let isClosed: SharedWord<UInt32>
-    private let wantsBell: SharedWord<UInt32>
+    @inline(__always)
+    private var isClosed: SharedWord<UInt32> { localWord(\.isClosed) }
+    @inline(__always)
+    private var wantsBell: SharedWord<UInt32> { localWord(\.wantsBell) }
+
+    @inline(__always)
+    private func localWord(_ field: KeyPath<Local, UInt32>) -> SharedWord<UInt32> {
+        unsafe SharedWord(UnsafeMutableRawPointer(local) + MemoryLayout<Local>.offset(of: field)!)
+    }
 
     /// Far from every position, so that the offset of any tail is out of the segment.
     static let noBase = UInt64(1) << 63
@@ -48,6 +56,8 @@ internal import _CMappedLog
     /// One turn under the lock: the generation, the slot it selects, and what the next is to be.
     @safe struct Turn {
         nonisolated(unsafe) let thread: UnsafeMutablePointer<mlog_thread_mark>
+        /// Loaded once: the compiler can't know that no store changes where the words are.
+        let control: ControlWords
         var generation: UInt64
         var slot: mlog_append_slot
         /// Of the tail in the active segment.
@@ -60,7 +70,7 @@ internal import _CMappedLog
     }
 
     init(
-        control: ControlBlock,
+        control block: ControlBlock,
         waiters: Waiters,
         segments: WritableSegments,
         preparer: BackgroundThread,
@@ -68,7 +78,8 @@ internal import _CMappedLog
         durability: Durability,
         options: OpenOptions
     ) throws(LogError) {
-        self.control = control
+        self.block = block
+        control = block.words
         self.waiters = waiters
         self.segments = segments
         geometry = segments.log.geometry
@@ -88,9 +99,6 @@ internal import _CMappedLog
         unsafe local = .allocate(capacity: 1)
         // Never stored to: `base` says that there is none.
         unsafe local.initialize(to: Local(start: UnsafeMutableRawPointer(local)))
-        let words = unsafe UnsafeMutableRawPointer(local)
-        unsafe isClosed = SharedWord(words + MemoryLayout<Local>.offset(of: \.isClosed)!)
-        unsafe wantsBell = SharedWord(words + MemoryLayout<Local>.offset(of: \.wantsBell)!)
     }
 
     deinit {
@@ -120,7 +128,7 @@ internal import _CMappedLog
         guard isPlain(turn, room: size) else {
             return try unsafe appendSlowly(payload.baseAddress, count, time, thread, isLocked: true)
         }
-        return unsafe record(payload.baseAddress, count, time, turn)
+        return unsafe record(payload.baseAddress, count, time, turn, isBrief: true)
     }
 
     /// What stands in the way of a record is waited for, made or mended first.
@@ -134,88 +142,28 @@ internal import _CMappedLog
     ) throws(LogError) -> Appended {
         let size = FrameWord.frameSize(payload: count)
         let turn = try unsafe isLocked ? makeRoomOrLetGo(size, thread) : begin(room: size, thread)
-        return unsafe record(payload, count, time, turn)
+        return unsafe record(payload, count, time, turn, isBrief: false)
     }
 
     /// The steps of one record, once there is room; the lock is let go of.
     @inline(__always)
-    private func record(_ payload: UnsafeRawPointer?, _ count: UInt64, _ time: Int64, _ turn: Turn) -> Appended {
+    private func record(
+        _ payload: UnsafeRawPointer?,
+        _ count: UInt64,
+        _ time: Int64,
+        _ turn: Turn,
+        isBrief: Bool
+    ) -> Appended {
         let slot = turn.slot
         let size = FrameWord.frameSize(payload: count)
-        control.fillNextSlot(turn.generation, slot.adding(records: 1, size: size, smallest: time, largest: time))
+        turn.control.fillNextSlot(turn.generation, slot.adding(records: 1, size: size, smallest: time, largest: time))
         let frame = unsafe turn.start + Int(truncatingIfNeeded: turn.offset)
         let word = FrameWord(kind: .record, length: UInt32(truncatingIfNeeded: count))
         unsafe write(payload, frame, word, turn, position: slot.tail, timestamp: time)
         index(turn, turn.offset, slot)
         unsafe commit(word, at: frame)
-        finish(turn)
+        finish(turn, isBrief: isBrief)
         return Appended(sequence: slot.sequence, position: slot.tail, end: slot.tail &+ size)
-    }
-
-    /// Appends one record that the closure writes in place, into at most `capacity` bytes of the mapping.
-    func append(
-        reserving capacity: Int,
-        timestamp: Timestamp?,
-        _ fill: (inout OutputRawSpan) throws -> Void
-    ) throws(LogError) -> Appended {
-        guard capacity >= 0, capacity <= geometry.largestPayload else { throw tooLarge(capacity) }
-        let reserved = FrameWord.frameSize(payload: UInt64(capacity))
-        let thread = try unsafe enter()
-        defer { unsafe mlog_thread_leave(thread) }
-        let turn = try unsafe begin(room: reserved, thread)
-        // The closure may take whatever locks it likes.
-        unsafe mutex.keep(thread)
-        let slot = turn.slot
-        control.fillNextSlot(turn.generation, slot.adding(records: 1, size: reserved, smallest: .max, largest: .min))
-        let frame = unsafe turn.start + Int(turn.offset)
-        let place = unsafe UnsafeMutableRawBufferPointer(start: frame + MLOG_FRAME_HEADER_BYTES, count: capacity)
-        let used: Int
-        do {
-            var output = unsafe OutputRawSpan(buffer: place, initializedCount: 0)
-            try fill(&output)
-            used = unsafe output.finalize(for: place)
-        } catch {
-            unsafe memset(frame, 0, Int(reserved))
-            unsafe mutex.unlock(thread)
-            throw LogError(
-                .fillFailed,
-                position: Position(rawValue: slot.tail),
-                underlyingError: error,
-                advice: "mend what the closure reports and append again"
-            )
-        }
-        let size = FrameWord.frameSize(payload: UInt64(used))
-        unsafe memset(frame + MLOG_FRAME_HEADER_BYTES + used, 0, Int(reserved) - MLOG_FRAME_HEADER_BYTES - used)
-        let time = timestamp?.nanosecondsSince1970 ?? clock.read()
-        control.fillNextSlot(turn.generation, slot.adding(records: 1, size: size, smallest: time, largest: time))
-        let word = FrameWord(kind: .record, length: UInt32(truncatingIfNeeded: used))
-        unsafe complete(frame, word, turn, position: slot.tail, timestamp: time)
-        index(turn, turn.offset, slot)
-        unsafe commit(word, at: frame)
-        finish(turn)
-        return Appended(sequence: slot.sequence, position: slot.tail, end: slot.tail + size)
-    }
-
-    /// Appends a mark, unless the log's last frame is one or there is none at all; false: nothing to do.
-    func appendMark(ifTailIs tail: UInt64) throws(LogError) -> Bool {
-        let size = SegmentGeometry.frameHeaderSize
-        let thread = try unsafe enter()
-        defer { unsafe mlog_thread_leave(thread) }
-        let turn = try unsafe begin(room: size, thread)
-        let slot = turn.slot
-        guard slot.tail == tail, control.markTail.load() != tail, control.durable.load() == tail else {
-            unsafe mutex.unlock(thread)
-            return false
-        }
-        control.fillNextSlot(turn.generation, slot.adding(records: 0, size: size, smallest: .max, largest: .min))
-        let frame = unsafe turn.start + Int(turn.offset)
-        let word = FrameWord(kind: .mark, length: 0)
-        unsafe complete(frame, word, turn, position: slot.tail, timestamp: clock.read())
-        index(turn, turn.offset, slot)
-        control.markTail.store(slot.tail + size)
-        unsafe commit(word, at: frame)
-        finish(turn)
-        return true
     }
 
     // MARK: The steps of an append
@@ -249,17 +197,19 @@ internal import _CMappedLog
     private func isPlain(_ turn: Turn, room: UInt64) -> Bool {
         // The offset is less than 2³² where the segment is the right one, and 2⁶³ at least where there is none.
         turn.offset &+ room <= (unsafe local.pointee.limit)
-            && control.poison.load() | control.needsRecovery.load() == 0
+            && turn.control.poison.load() | turn.control.needsRecovery.load() == 0
             && turn.slot.sequence < SegmentGeometry.sequenceLimit
     }
 
     /// What the slot and this process's active segment say; `offset` is nonsense where the tail is in another segment.
     @inline(__always)
     func currentTurn(_ thread: UnsafeMutablePointer<mlog_thread_mark>) -> Turn {
+        let control = control
         let generation = control.generation.load()
         let slot = control.slot(generation)
         return unsafe Turn(
             thread: thread,
+            control: control,
             generation: generation,
             slot: slot,
             offset: slot.tail &- local.pointee.base,
@@ -295,7 +245,7 @@ internal import _CMappedLog
         position: UInt64,
         timestamp: Int64
     ) {
-        unsafe mlog_frame_write(frame, payload, word.rawValue, position, timestamp, lag(position), turn.seed)
+        unsafe mlog_frame_write(frame, payload, word.rawValue, position, timestamp, lag(position, turn), turn.seed)
     }
 
     /// Everything of a frame but its word, around a payload that is there already.
@@ -307,7 +257,7 @@ internal import _CMappedLog
         position: UInt64,
         timestamp: Int64
     ) {
-        unsafe frame.storeBytes(of: lag(position), toByteOffset: 12, as: UInt32.self)
+        unsafe frame.storeBytes(of: lag(position, turn), toByteOffset: 12, as: UInt32.self)
         unsafe frame.storeBytes(of: timestamp, toByteOffset: 16, as: Int64.self)
         let crc = unsafe mlog_frame_crc(frame, Int(word.frameSize), word.rawValue, position, turn.seed)
         unsafe frame.storeBytes(of: crc, toByteOffset: 8, as: UInt32.self)
@@ -315,8 +265,8 @@ internal import _CMappedLog
 
     /// What a frame at this position states of the durable watermark.
     @inline(__always)
-    private func lag(_ position: UInt64) -> UInt32 {
-        let lag = (position &- control.durable.load()) >> 3
+    private func lag(_ position: UInt64, _ turn: Turn) -> UInt32 {
+        let lag = (position &- turn.control.durable.load()) >> 3
         return lag < UInt64(UInt32.max) ? UInt32(truncatingIfNeeded: lag) : .max
     }
 
@@ -346,10 +296,12 @@ internal import _CMappedLog
     }
 
     /// Moves on to the next slot, lets go of the lock, and wakes who waits.
+    ///
+    /// `isBrief` says that the lock was free and was not kept; else either may be.
     @inline(__always)
-    func finish(_ turn: Turn) {
-        control.generation.store(turn.generation &+ 1)
-        unsafe mutex.unlock(turn.thread)
+    func finish(_ turn: Turn, isBrief: Bool = false) {
+        turn.control.generation.store(turn.generation &+ 1)
+        unsafe isBrief ? mutex.unlockBrief(turn.thread) : mutex.unlock(turn.thread)
         waiters.wake(.committed)
         if turn.isAtBell { preparer.ring() }
         if wantsBell.relaxedLoad() != 0 { ringHousekeeper() }
@@ -414,7 +366,7 @@ internal import _CMappedLog
         waiters.wake(.committed)
     }
 
-    private func tooLarge(_ byteCount: Int) -> LogError {
+    func tooLarge(_ byteCount: Int) -> LogError {
         LogError(
             .recordTooLarge,
             file: segments.log.medium.path,

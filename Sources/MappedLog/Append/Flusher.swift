@@ -6,7 +6,8 @@ internal import _CMappedLog
 ///
 /// Safe from any thread.
 final class Flusher: Sendable {
-    private let control: ControlBlock
+    private let block: ControlBlock
+    private let control: ControlWords
     private let waiters: Waiters
     private let segments: WritableSegments
     private let mutex: RobustMutex
@@ -16,8 +17,9 @@ final class Flusher: Sendable {
     private static let longestGathering = Duration.milliseconds(5)
     private var log: LogPlace { segments.log }
 
-    init(control: ControlBlock, waiters: Waiters, segments: WritableSegments, options: OpenOptions) {
-        self.control = control
+    init(control block: ControlBlock, waiters: Waiters, segments: WritableSegments, options: OpenOptions) {
+        self.block = block
+        control = block.words
         self.waiters = waiters
         self.segments = segments
         stallTimeout = options.stallTimeout

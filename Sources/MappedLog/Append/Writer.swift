@@ -60,7 +60,7 @@ final class Writer: Sendable {
         if let failure = appender.writingFailure() { throw failure }
         flusher = Flusher(control: control, waiters: waiters, segments: segments, options: options)
         housekeeper = Housekeeper(
-            control: control,
+            control: control.words,
             segments: segments,
             appender: appender,
             flusher: flusher,
@@ -70,7 +70,7 @@ final class Writer: Sendable {
             keeper: OldSegmentKeeper(place, settings)
         )
         preparer = Preparer(
-            control: control,
+            control: control.words,
             segments: segments,
             appender: appender,
             durability: durability,
@@ -85,7 +85,7 @@ final class Writer: Sendable {
         self.durability = durability
         recoveryTimeout = options.recoveryTimeout
         // The descriptor of the active segment, before the first append.
-        _ = try segments.segment(place.geometry.base(of: control.currentSlot().tail))
+        _ = try segments.segment(place.geometry.base(of: control.words.currentSlot().tail))
         try housekeeper.start()
         do throws(LogError) { try preparer.start() } catch {
             housekeeper.end()
@@ -112,8 +112,8 @@ final class Writer: Sendable {
     ) throws(LogError) -> RecoveryReport {
         let isSameLife = control.namesItself(place.id)
         // In memory the cache is all there is.
-        let mistrustsCache = isSameLife && place.medium.isPersistent && control.mistrustsCache
-        let closed = isSameLife && !control.mistrustsCache ? control.cleanClose : nil
+        let mistrustsCache = isSameLife && place.medium.isPersistent && control.words.mistrustsCache
+        let closed = isSameLife && !control.words.mistrustsCache ? control.cleanClose : nil
         let report: RecoveryReport
         let slot: mlog_append_slot
         var endsWithMark = false
@@ -133,12 +133,12 @@ final class Writer: Sendable {
             report = recovery.report
         }
         try control.beginLife(on: system, for: place.id, segmentSize: place.geometry.segmentSize, slot: slot)
-        control.markTail.store(endsWithMark ? slot.tail : 0)
-        control.lostPosition.store(place.geometry.base(of: slot.tail) + SegmentGeometry.dataStart)
-        control.lostCount.store(lostCount)
+        control.words.markTail.store(endsWithMark ? slot.tail : 0)
+        control.words.lostPosition.store(place.geometry.base(of: slot.tail) + SegmentGeometry.dataStart)
+        control.words.lostCount.store(lostCount)
         // The note is gone from the disk before the first append could follow it.
         try control.file.flushData()
-        control.state.store(UInt32(MLOG_STATE_READY))
+        control.words.state.store(UInt32(MLOG_STATE_READY))
         return report
     }
 
@@ -205,11 +205,12 @@ final class Writer: Sendable {
         // The note says too that there is nothing behind the tail. An append that was taken back may have left something
         // on the disk, where its zeros have yet to come.
         try flusher.flushEverything()
-        let slot = control.currentSlot()
-        guard appender.writingFailure() == nil, control.flushing.load() == 0, slot.tail == control.durable.load()
+        let slot = control.words.currentSlot()
+        guard appender.writingFailure() == nil, control.words.flushing.load() == 0,
+            slot.tail == control.words.durable.load()
         else { return }
         let first = place.geometry.base(of: slot.tail) + SegmentGeometry.dataStart
-        let lost = control.lostPosition.load() == first ? control.lostCount.load() : 0
+        let lost = control.words.lostPosition.load() == first ? control.words.lostCount.load() : 0
         // Where the note has no room for them, the next open is to count them again.
         if let lost = UInt32(exactly: lost) { try control.writeCleanClose(slot, lostCount: lost) }
     }

@@ -5,7 +5,7 @@ internal import _CMappedLog
 /// The background thread of a process that may write which flushes what the policy and sealed segments ask for, answers
 /// `sync()` in its async form, and leaves a mark when the log falls idle.
 final class Housekeeper: Sendable {
-    private let control: ControlBlock
+    private let control: ControlWords
     private let segments: WritableSegments
     private let appender: Appender
     private let flusher: Flusher
@@ -27,7 +27,7 @@ final class Housekeeper: Sendable {
     private static let idlePause = Duration.seconds(1)
 
     init(
-        control: ControlBlock,
+        control: ControlWords,
         segments: WritableSegments,
         appender: Appender,
         flusher: Flusher,

@@ -81,7 +81,7 @@ extension LogPlace {
             let control = try? ControlBlock(file, writable: false), control.namesItself(id)
         else { return (nil, nil) }
         let isReady = control.isReady(on: system, for: id)
-        if writers.map({ $0.shared > 0 }) ?? true, isReady { return (control.currentSlot(), nil) }
-        return (nil, control.cleanClose?.slot ?? (isReady ? control.currentSlot() : nil))
+        if writers.map({ $0.shared > 0 }) ?? true, isReady { return (control.words.currentSlot(), nil) }
+        return (nil, control.cleanClose?.slot ?? (isReady ? control.words.currentSlot() : nil))
     }
 }

@@ -123,7 +123,8 @@ public enum Maintenance {
             let control = try ControlBlock(file, writable: true)
             let system = try SystemIdentity.current()
             // What a failed flush left in the cache is recovery's matter.
-            let isTrusted = !control.namesItself(place.id) || control.poison.load() == 0 && control.flushing.load() == 0
+            let isTrusted =
+                !control.namesItself(place.id) || control.words.poison.load() == 0 && control.words.flushing.load() == 0
             repair = Repair(place, hint: place.slots(WritersAlive.none).hint)
             if let optionsFault { try repair.mendOptions(optionsFault) }
             var isChanged = false
@@ -133,7 +134,7 @@ public enum Maintenance {
                 control.clearCleanClose()
                 try control.file.flushData()
             }
-            if isChanged && isTrusted { control.flushing.store(0) }
+            if isChanged && isTrusted { control.words.flushing.store(0) }
         }
         var report = repair.report
         report.recovery = try recover(at: place.medium.location, opening: opening)

@@ -6,7 +6,7 @@ internal import _CMappedLog
 ///
 /// It never stores into a published segment, and waits for no flush: who flushes is the ``Housekeeper``.
 final class Preparer: Sendable {
-    private let control: ControlBlock
+    private let control: ControlWords
     private let segments: WritableSegments
     private let appender: Appender
     private let thread: BackgroundThread
@@ -24,7 +24,7 @@ final class Preparer: Sendable {
     private static let gatePause = Duration.milliseconds(5)
 
     init(
-        control: ControlBlock,
+        control: ControlWords,
         segments: WritableSegments,
         appender: Appender,
         durability: Durability,

@@ -70,8 +70,13 @@ internal import _CMappedLog
         _ = unsafe mlog_mutex_unlock(mutex)
     }
 
-    /// Lets go of it, however this thread has taken it.
+    /// Lets go of it where this thread has taken it by `lockIfFree`, and has not kept it.
     @inline(__always)
+    func unlockBrief(_ thread: UnsafeMutablePointer<mlog_thread_mark>) {
+        unsafe mlog_unlock_brief(mutex, thread)
+    }
+
+    /// Lets go of it, however this thread has taken it.
     func unlock(_ thread: UnsafeMutablePointer<mlog_thread_mark>) {
         unsafe mlog_unlock(mutex, thread)
     }

@@ -9,7 +9,7 @@ internal import _CMappedLog
 /// `futex(2)` while the word is as it left it, always bounded. A writer loads the word behind its commit, and only if
 /// the flag is set clears it, counts, and wakes. With a flag alone, a second sleeper that sets it again would put the
 /// first one to sleep past its wake.
-@safe final class Waiters: Sendable {
+@safe struct Waiters: Sendable {
     enum Event {
         case committed
         case durable

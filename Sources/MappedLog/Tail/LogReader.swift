@@ -84,7 +84,7 @@ final class LogReader: Sendable {
         return control
     }
 
-    var epoch: UInt64? { control?.epoch.load() }
+    var epoch: UInt64? { control?.words.epoch.load() }
 
     /// The position before which everything is known to be on the disk.
     ///
@@ -93,7 +93,7 @@ final class LogReader: Sendable {
         let found: UInt64
         if let control = liveControl {
             // In memory all that is committed is as durable as it gets.
-            found = log.medium.isPersistent ? control.durable.load() : control.currentSlot().tail
+            found = log.medium.isPersistent ? control.words.durable.load() : control.words.currentSlot().tail
         } else if let closed = cleanClose {
             found = closed.tail
         } else {
@@ -135,7 +135,7 @@ final class LogReader: Sendable {
     /// No more than one append is ever committed beyond the slot that is current: behind it the walk ends, for it might
     /// never catch up with a writer.
     private func visibleEnd(_ control: ControlBlock) throws(LogError) -> End {
-        let slot = control.currentSlot()
+        let slot = control.words.currentSlot()
         // A tailer loads words from there on, and a word that isn't aligned may reach out of the segment.
         guard log.geometry.isFrameStart(slot.tail) else {
             throw LogError(

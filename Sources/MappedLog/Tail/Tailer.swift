@@ -252,6 +252,6 @@ struct WaitPlace: Sendable {
         if reader.epoch != epoch { return true }
         // A compacted segment never changes; that its successor came is seen by looking again.
         guard let durable else { return !segment.isCompacted && segment.word(at: offset).rawValue != word }
-        return (reader.control?.durable.load() ?? 0) > durable
+        return (reader.control?.words.durable.load() ?? 0) > durable
     }
 }

@@ -5,9 +5,6 @@
 
 #include "mapped_log_system.h"
 
-// A call costs a tenth of an append.
-#define MLOG_INLINE __attribute__((always_inline)) static inline
-
 // The kernel is told of a held robust mutex in two ways: by the thread's list of them, and by the one entry that the
 // thread says it is about to take or to let go (`list_op_pending`, get_robust_list(2)). The C library uses the second
 // only around its changes of the list; a lock that is held while nothing else happens to the list can do with it alone.
@@ -19,10 +16,11 @@ MLOG_INLINE void **mlog_lock_entry(void *mutex) {
     return (void **)&((pthread_mutex_t *)mutex)->__data.__list.__next;
 }
 
-MLOG_INLINE int mlog_lock_is_brief(void *mutex, const mlog_thread_mark *thread) {
+static inline int mlog_lock_is_brief(void *mutex, const mlog_thread_mark *thread) {
     return thread->robust_list != NULL && thread->robust_list->pending == mlog_lock_entry(mutex);
 }
 
+// Lets go of a mutex that was free and has not been kept since.
 MLOG_INLINE void mlog_unlock_brief(void *mutex, const mlog_thread_mark *thread) {
     int *word = &((pthread_mutex_t *)mutex)->__data.__lock;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
@@ -70,8 +68,8 @@ static inline void mlog_lock_keep(void *mutex, const mlog_thread_mark *thread) {
 }
 
 // Lets go of a mutex, however it is held.
-MLOG_INLINE void mlog_unlock(void *mutex, const mlog_thread_mark *thread) {
-    if (__builtin_expect(mlog_lock_is_brief(mutex, thread), 1)) mlog_unlock_brief(mutex, thread);
+static inline void mlog_unlock(void *mutex, const mlog_thread_mark *thread) {
+    if (mlog_lock_is_brief(mutex, thread)) mlog_unlock_brief(mutex, thread);
     else pthread_mutex_unlock((pthread_mutex_t *)mutex);
 }
 
@@ -81,8 +79,9 @@ MLOG_INLINE int mlog_lock_if_free(void *mutex, const mlog_thread_mark *thread) {
     (void)mutex, (void)thread;
     return 0;
 }
+MLOG_INLINE void mlog_unlock_brief(void *mutex, const mlog_thread_mark *thread) { (void)mutex, (void)thread; }
 static inline void mlog_lock_keep(void *mutex, const mlog_thread_mark *thread) { (void)mutex, (void)thread; }
-MLOG_INLINE void mlog_unlock(void *mutex, const mlog_thread_mark *thread) {
+static inline void mlog_unlock(void *mutex, const mlog_thread_mark *thread) {
     (void)thread;
     pthread_mutex_unlock((pthread_mutex_t *)mutex);
 }

@@ -58,7 +58,7 @@ extension Bench {
             let resident = ProcessMemory.peakResident
             var nanoseconds: UInt64 = 0
             for first in stride(from: 0, to: records, by: burst) {
-                if burst < records { ThreadClock.sleep(until: ThreadClock.now() + Self.pause) }
+                if burst < records { ThreadClock.spin(until: ThreadClock.now() + Self.pause) }
                 let start = ThreadClock.now()
                 try body(log, first..<min(records, first + burst))
                 nanoseconds += ThreadClock.now() - start

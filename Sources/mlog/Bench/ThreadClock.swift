@@ -18,6 +18,11 @@ extension ThreadClock {
         let early = time &- min(time, 100_000)
         var wake = timespec(tv_sec: Int(early / 1_000_000_000), tv_nsec: Int(early % 1_000_000_000))
         while unsafe clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &wake, nil) == EINTR {}
+        spin(until: time)
+    }
+
+    /// Keeps the processor busy up to that time: out of a sleep it would come slow and with cold caches.
+    static func spin(until time: UInt64) {
         while now() < time {}
     }
 }

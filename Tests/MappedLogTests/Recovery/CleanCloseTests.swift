@@ -86,7 +86,7 @@ import _CMappedLog
             for number in 0..<3 { #expect(try tailer.nextSeen()?.payload == payload(number, 100)) }
             let control = try #require(log.writer).control
             if kind == "poison" {
-                control.poison.store(UInt32(EIO))
+                control.words.poison.store(UInt32(EIO))
                 let error = try #require(failure { try log.append([1]) })
                 #expect(error.code == .poisoned && error.errno == .ioError)
                 #expect(code { try log.append(batch: [[1], [2]]) } == .poisoned)
@@ -122,7 +122,7 @@ import _CMappedLog
             let path = directory.appending("log")
             let log = try Log.create(at: path, options: .small)
             try log.append([1])
-            try #require(log.writer).control.needsRecovery.store(UInt32(EIO))
+            try #require(log.writer).control.words.needsRecovery.store(UInt32(EIO))
             #expect(code { try log.append([2]) } == .needsRecovery)
             #expect(code { _ = try Log.open(at: path) } == .needsRecovery)
             #expect(Sight.of(log).records.map(\.payload) == [[1]])
