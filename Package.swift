@@ -74,12 +74,20 @@ let package = Package(
         ),
         // Counts the worker's allocations.
         .target(name: "_CAllocationCount", path: "Tests/_CAllocationCount"),
+        // Right checksums for wrong contents.
+        .target(
+            name: "MappedLogSigning",
+            dependencies: ["_CMappedLog"],
+            path: "Tests/MappedLogSigning",
+            swiftSettings: strict
+        ),
         // Forking, and what tells records apart, for tests with several processes.
         .target(name: "_CTestSupport", path: "Tests/_CTestSupport"),
         .target(
             name: "MappedLogTestSupport",
             dependencies: [
-                "MappedLog", "_CMappedLog", "_CTestSupport", .product(name: "SystemPackage", package: "swift-system"),
+                "MappedLog", "MappedLogSigning", "_CMappedLog", "_CTestSupport",
+                .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Tests/MappedLogTestSupport",
             swiftSettings: strict
@@ -114,7 +122,7 @@ let package = Package(
         .target(
             name: "MappedLogFuzzing",
             dependencies: [
-                "MappedLog", "MappedLogCrashImages", "_CMappedLog",
+                "MappedLog", "MappedLogCrashImages", "MappedLogSigning",
                 .product(name: "SystemPackage", package: "swift-system"),
             ],
             path: "Tests/MappedLogFuzzing",

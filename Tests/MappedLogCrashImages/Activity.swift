@@ -8,6 +8,8 @@ public enum Activity: String, CaseIterable, Sendable {
     /// An append that goes on in the next segment.
     case roll
     case sync
+    /// A death inside an append or a flush, a flush that failed, an append that was taken back; and what follows.
+    case mishap
     case compaction
     /// Of compacted segments, to raw ones.
     case restoring

@@ -46,7 +46,7 @@ struct DiskChoice {
 
 extension DiskStates {
     /// What nothing that is unsure has happened to.
-    private var nothing: DiskChoice {
+    var nothing: DiskChoice {
         DiskChoice(
             versions: files.map { $0.sectors.map { _ in 0 } },
             sizes: files.map { _ in 0 },
@@ -87,6 +87,8 @@ extension DiskStates {
         case someFiles
         case someSectors
         case pagesOfManyTimes
+        /// Each sector as it was at one of two moments: something old beside something new.
+        case twoMoments
         case allButOne
         case onlyOne
         case tornPages
@@ -102,6 +104,8 @@ extension DiskStates {
         choice.names = chance.oneIn(2) ? nameChoices[unsure.count] : nameChoices.randomElement(using: &chance)!
         for (index, file) in files.enumerated() {
             let isLatest = Bool.random(using: &chance)
+            let times = [0] + Set(file.sectors.flatMap { $0.versions.map(\.time) }).sorted()
+            let moments = (times.randomElement(using: &chance)!, times.randomElement(using: &chance)!)
             var pageTimes: [Int: Int] = [:]
             for (number, sector) in file.sectors.enumerated() {
                 let all = sector.versions.count
@@ -109,12 +113,14 @@ extension DiskStates {
                 let isPageTorn = manner == .tornPages && chance.oneIn(4)
                 let time = pageTimes[page] ?? Int.random(in: 0...self.time, using: &chance)
                 pageTimes[page] = time
+                let moment = Bool.random(using: &chance) ? moments.0 : moments.1
                 choice.versions[index][number] =
                     switch manner {
                     case .nothing, .onlyOne: 0
                     case .everything, .allButOne: all
                     case .someFiles: isLatest ? all : 0
                     case .someSectors: Int.random(in: 0...all, using: &chance)
+                    case .twoMoments: sector.versions.count { $0.time <= moment }
                     case .pagesOfManyTimes, .tornPages, .tornSectors:
                         isPageTorn
                             ? Int.random(in: 0...all, using: &chance) : sector.versions.count { $0.time <= time }

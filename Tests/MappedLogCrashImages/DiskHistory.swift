@@ -39,10 +39,36 @@ struct FileHistory {
     /// Sizes from the start on.
     var sizes: [(time: Int, byteCount: Int)] = []
     var flushes: [Flush] = []
+    /// Flushes that failed: what was dirty counts as clean from then on, and isn't on the disk.
+    var failures: [Int] = []
+    /// Pages that were made dirty, whether or not a byte changed; known from the first failure on.
+    var dirtied: [(time: Int, pages: Range<Int>)] = []
+
+    static let pageBytes = 4096
 
     /// What is surely on the disk at a time is everything up to this one.
     func floor(at time: Int) -> Int {
         flushes.lazy.filter { $0.ended <= time }.map(\.began).max() ?? 0
+    }
+
+    /// As ``floor(at:)``, of one page, in a file of which a flush has failed.
+    ///
+    /// A page that the failure made clean is written by none of the flushes that follow, until it is dirty once more.
+    func floor(ofPage page: Int, at time: Int) -> Int {
+        let perPage = Self.pageBytes / DiskHistory.sectorBytes
+        let changed = changes.lazy.filter { $0.sector / perPage == page }.map(\.time)
+        let dirty = Array(changed) + dirtied.filter { $0.pages.contains(page) }.map(\.time)
+        var (floor, cleanSince): (Int, Int?) = (0, nil)
+        for flush in flushes.filter({ $0.ended <= time }).sorted(by: { $0.ended < $1.ended }) {
+            for failure in failures
+            where failure <= flush.began && dirty.contains(where: { floor < $0 && $0 <= failure }) {
+                cleanSince = max(cleanSince ?? 0, failure)
+            }
+            if let since = cleanSince, !dirty.contains(where: { since < $0 && $0 <= flush.began }) { continue }
+            cleanSince = nil
+            floor = max(floor, flush.began)
+        }
+        return floor
     }
 
     /// The sizes that the file may have.

@@ -19,12 +19,12 @@ final class DiskRecorder {
 
     private let prefix: String
     private let forgotten: Forgotten?
-    private var history = DiskHistory()
-    private var open: [DiskHistory.FileID: OpenedFile] = [:]
+    var history = DiskHistory()
+    var open: [DiskHistory.FileID: OpenedFile] = [:]
     private var directories: [DiskHistory.FileID: String] = [:]
     private var names: [String: DiskHistory.FileID] = [:]
     /// When the flushes began that are under way.
-    private var beginnings: [CInt: [Int]] = [:]
+    var beginnings: [CInt: [Int]] = [:]
     private var timeOfLook = 0
     /// Set between events, called in them.
     private let watermark = Mutex<(@Sendable () -> UInt64?)?>(nil)
@@ -32,7 +32,7 @@ final class DiskRecorder {
     private(set) var watermarks: [(time: Int, position: UInt64)] = []
 
     /// A file as it was last seen, through a descriptor of the recorder's own.
-    private struct OpenedFile {
+    struct OpenedFile {
         let descriptor: FileDescriptor
         var content: [UInt8]
         /// The name it had last.
@@ -115,12 +115,19 @@ final class DiskRecorder {
         case DISK_CALL_OPENED:
             if let path { opened(descriptor, path, flags: flags) }
         case DISK_CALL_CHANGED:
-            if let id = identity(descriptor)?.id { look(at: id) }
+            if let id = identity(descriptor)?.id {
+                look(at: id)
+                unsafe dirtied(id, from: Int(call.offset), byteCount: call.count)
+            }
         case DISK_CALL_WILL_FLUSH:
             lookAtAll()
             beginnings[descriptor, default: []].append(history.time)
         case DISK_CALL_FLUSHED:
             flushed(descriptor)
+        case DISK_CALL_NOT_FLUSHED:
+            notFlushed(descriptor)
+        case DISK_CALL_POPULATED:
+            unsafe populated(UInt(bitPattern: call.address), byteCount: call.count)
         case DISK_CALL_LINKED:
             guard let target, let id = identity(descriptor)?.id ?? path.flatMap({ names[$0] }) else { return }
             change(.link(target, id))
@@ -152,7 +159,7 @@ final class DiskRecorder {
         path.hasPrefix(prefix) ? String(path.dropFirst(prefix.count)) : path + "/" == prefix ? "" : nil
     }
 
-    private func identity(_ descriptor: CInt) -> (id: DiskHistory.FileID, isDirectory: Bool)? {
+    func identity(_ descriptor: CInt) -> (id: DiskHistory.FileID, isDirectory: Bool)? {
         var status = stat()
         guard descriptor >= 0, unsafe fstat(descriptor, &status) == 0 else { return nil }
         return (status.st_ino, status.st_mode & S_IFMT == S_IFDIR)

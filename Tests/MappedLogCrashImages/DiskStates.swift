@@ -45,8 +45,17 @@ struct DiskStates {
         let room = max(sizes.max() ?? 0, file.initial.count)
         sure += [UInt8](repeating: 0, count: room - sure.count)
         var later: [Int: [(time: Int, bytes: [UInt8])]] = [:]
+        var floors: [Int: Int] = [:]
+        func sureTime(_ sector: Int) -> Int {
+            if file.failures.isEmpty { return floor }
+            let page = sector / (FileHistory.pageBytes / DiskHistory.sectorBytes)
+            if let known = floors[page] { return known }
+            let own = file.floor(ofPage: page, at: time)
+            floors[page] = own
+            return own
+        }
         for change in file.changes where change.time <= time {
-            if change.time <= floor {
+            if change.time <= sureTime(change.sector) {
                 sure.put(change.bytes, at: change.sector * DiskHistory.sectorBytes)
             } else {
                 later[change.sector, default: []].append((change.time, change.bytes))

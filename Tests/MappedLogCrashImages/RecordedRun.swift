@@ -1,6 +1,7 @@
 import Glibc
 import MappedLog
 import SystemPackage
+import _CDiskCalls
 
 /// A run of a log that is recorded: what it does, chosen by chance, and what it is told meanwhile.
 struct RecordedRun {
@@ -16,16 +17,19 @@ struct RecordedRun {
         case maintained
         /// Named tailers.
         case tailed
+        /// Deaths inside appends and flushes, flushes that fail, appends that are taken back.
+        case mishaps
     }
 
-    private let place: FilePath
-    private let recorder: DiskRecorder
-    private var chance: Chance
-    private var promises: PromiseRecord
-    private var log: Log
+    let place: FilePath
+    let recorder: DiskRecorder
+    var chance: Chance
+    var promises: PromiseRecord
+    private(set) var log: Log
     /// Of processes that died; they are let go when the record has ended.
     private var dead: [Log] = []
     private let durability: Durability
+    private let isSlow: Bool
     private var nextTimestamp: Int64 = 1_000_000
     private var activities: [(begun: Int, activity: Activity)] = []
 
@@ -51,9 +55,8 @@ struct RecordedRun {
     ) throws -> Result {
         let recorder = try DiskRecorder(root, forgetting: forgotten)
         var run = try RecordedRun(kind, root, recorder, over: base, Chance(seed: chance.next()))
-        for _ in 0..<(kind == .few ? Int.random(in: 1...4, using: &chance) : Int.random(in: 6...14, using: &chance)) {
-            try run.step(kind)
-        }
+        for _ in 0..<Int.random(in: kind.steps, using: &chance) { try run.step(kind) }
+        disk_slow_others(0)
         run.begin(.close)
         recorder.observe(watermark: nil)
         try run.log.close()
@@ -73,8 +76,11 @@ struct RecordedRun {
             case .few, .rolling: self.chance.oneIn(3) ? .everyAppend : .never
             case .many, .tailed:
                 [.never, .everyAppend, .bytes(3000), .interval(.milliseconds(1))].randomElement(using: &self.chance)!
-            case .maintained: .never
+            case .maintained, .mishaps: .never
             }
+        // The disk takes its time for what is prepared: names are there, and not on the disk.
+        isSlow = kind == .rolling
+        disk_slow_others(isSlow ? Self.longestFlushMicroseconds : 0)
         let opening = OpenOptions(durability: durability)
         activities = [(0, base == nil ? .creation : .recovery)]
         if let base {
@@ -90,13 +96,15 @@ struct RecordedRun {
     }
 
     /// What the log calls durable is a promise, from the moment on when it does.
+    private static let longestFlushMicroseconds: UInt32 = 40_000
+
     private func watch() {
         recorder.observe { [log] in try? log.durablePosition.rawValue }
     }
 
     // MARK: Steps
 
-    @discardableResult private mutating func begin(_ activity: Activity) -> Int {
+    @discardableResult mutating func begin(_ activity: Activity) -> Int {
         let time = recorder.look()
         activities.append((time, activity))
         return time
@@ -110,6 +118,7 @@ struct RecordedRun {
 
     private mutating func step(_ kind: Kind) throws {
         switch (kind, Int.random(in: 0..<12, using: &chance)) {
+        case (.mishaps, 3...11): try mishap()
         case (_, 0...1): try append(Int.random(in: 0...200, using: &chance))
         case (_, 2): try appendInPlace()
         case (_, 3): try appendBatch(of: Int.random(in: 2...5, using: &chance), upTo: kind == .few ? 60 : 3000)
@@ -135,7 +144,7 @@ struct RecordedRun {
         recorder.look()
     }
 
-    private func payload(_ byteCount: Int) -> [UInt8] {
+    func payload(_ byteCount: Int) -> [UInt8] {
         var chance = chance
         let seed = chance.next()
         // Compressible, and with zeros in it, in a way that no two records share.
@@ -144,13 +153,13 @@ struct RecordedRun {
         }
     }
 
-    private mutating func timestamp() -> Timestamp {
+    mutating func timestamp() -> Timestamp {
         // Now and then the clock steps back.
         nextTimestamp += chance.oneIn(8) ? -35 : 10
         return Timestamp(nanosecondsSince1970: nextTimestamp)
     }
 
-    private mutating func note(_ begun: Int, _ payloads: [[UInt8]], _ timestamp: Timestamp, _ first: Appended) {
+    mutating func note(_ begun: Int, _ payloads: [[UInt8]], _ timestamp: Timestamp, _ first: Appended) {
         var position = first.position.rawValue
         for (index, payload) in payloads.enumerated() {
             let record = Promise.Record(
@@ -166,9 +175,11 @@ struct RecordedRun {
         if durability == .everyAppend { acknowledgeAll() }
     }
 
-    private mutating func append(_ byteCount: Int) throws {
-        let (bytes, time) = (payload(byteCount), timestamp())
-        let begun = begin(.append)
+    mutating func append(_ byteCount: Int) throws { try append(payload(byteCount)) }
+
+    mutating func append(_ bytes: [UInt8], in activity: Activity = .append) throws {
+        let time = timestamp()
+        let begun = begin(activity)
         let before = try log.endPosition
         let appended = try log.append(bytes, timestamp: time)
         noteRoll(from: before, to: appended.position)
@@ -212,20 +223,24 @@ struct RecordedRun {
             _ = chance.next()
             return payload(Int.random(in: 0...limit, using: &chance))
         }
+        try appendBatch(payloads)
+    }
+
+    mutating func appendBatch(_ payloads: [[UInt8]], in activity: Activity = .batch) throws {
         let time = timestamp()
-        let begun = begin(.batch)
+        let begun = begin(activity)
         note(begun, payloads, time, try log.append(batch: payloads, timestamp: time).first)
         recorder.look()
     }
 
-    private mutating func sync() throws {
+    mutating func sync() throws {
         begin(.sync)
         try log.sync()
         acknowledgeAll()
     }
 
-    private mutating func reopen() throws {
-        if durability == .never, Bool.random(using: &chance) { return try die() }
+    mutating func reopen() throws {
+        if durability == .never, Bool.random(using: &chance) { return try die(in: .recovery) }
         begin(.close)
         recorder.observe(watermark: nil)
         try log.close()
@@ -236,10 +251,10 @@ struct RecordedRun {
 
     /// The process dies, as far as the log can tell: its lock goes, nothing is flushed, and the next one recovers what is
     /// in the cache alone.
-    private mutating func die() throws {
+    mutating func die(in activity: Activity) throws {
         // What its threads were about to do they would do behind its death.
-        usleep(5000)
-        begin(.recovery)
+        usleep(5000 + (isSlow ? Self.longestFlushMicroseconds : 0))
+        begin(activity)
         let lock = place.appending("live/lock").string
         for (name, _) in try contents(below: "/proc/self/fd") where linkTarget("/proc/self/fd/" + name) == lock {
             // The same file, opened anew: without the locks.
@@ -283,9 +298,19 @@ struct RecordedRun {
     // MARK: What is acknowledged
 
     /// A call that makes everything durable has returned.
-    private mutating func acknowledgeAll() {
+    mutating func acknowledgeAll() {
         let all = promises.allRecords
         guard let last = all.last else { return }
         promises.acknowledgements.append((recorder.look(), last.sequence + 1))
+    }
+}
+
+extension RecordedRun.Kind {
+    fileprivate var steps: ClosedRange<Int> {
+        switch self {
+        case .few: 1...4
+        case .mishaps: 2...6
+        default: 6...14
+        }
     }
 }

@@ -1,3 +1,4 @@
+import MappedLogSigning
 import SystemPackage
 
 /// What reads bytes that somebody else may have written.

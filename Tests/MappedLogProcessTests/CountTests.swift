@@ -34,6 +34,11 @@ extension ProcessTests {
             #expect(flushes == Array(repeating: "fdatasync", count: 20))
         }
 
+        @Test func `an append that another thread waits for wakes it, by one system call`() throws {
+            let scene = try Scene()
+            #expect(try trace("contend", count: 20, of: scene).calls == Array(repeating: "futex", count: 20))
+        }
+
         private struct Trace {
             /// The system calls of the thread that works, by name and in order.
             var calls: [String] = []

@@ -21,6 +21,8 @@ public final class KillScene {
     private let survivor: Log?
     private let reading: Log
     private var follower: Tailer
+    private let sleeper: Sleeper
+    private let state: SharedState
     private var ownCounter: UInt64 = 0
     private var victimCounter: UInt64 = 0
     private var committedPlace: UInt64 = 0
@@ -42,7 +44,11 @@ public final class KillScene {
         if !hasSurvivor { try created.close() }
         reading = try Log.openReadOnly(at: log)
         follower = try reading.tailer()
+        state = try SharedState(of: log)
+        sleeper = try Sleeper(log, state)
     }
+
+    deinit { sleeper.end() }
 
     // MARK: A victim
 
@@ -133,10 +139,14 @@ public final class KillScene {
         if last == .create { return try checkCreated(isDone: done[0]) }
         let isDone = done[done.count - 1]
         var own: RecordName?
+        // What a dead one committed and told nobody of.
+        try sleeper.expect(upTo: reading.nextSequence)
         try withWriter { log in
-            own = try append(log, byteCount: 64)
-            try log.sync()
-            guard try log.durablePosition == log.endPosition else { throw Refuted("sync() left the end not durable") }
+            // Before anybody has repaired anything; and behind that.
+            try sync(log)
+            try sleeper.expectWake(by: "a repair", if: { state.isAppendLockOfDead }) { try refuse(log) }
+            own = try sleeper.expectWake(by: "an append") { try append(log, byteCount: 64) }
+            try sync(log)
         }
         var groups: [Group] = []
         for (number, operation) in operations.enumerated() {
@@ -168,6 +178,22 @@ public final class KillScene {
         }
         let forms = names.filter { $0.contains(".mlog") }.map { $0.prefix(16) }
         if Set(forms).count != forms.count { throw Refuted("both forms of a segment were left: \(names)") }
+    }
+
+    /// What was visible before is durable afterwards.
+    private func sync(_ log: Log) throws {
+        let visible = try log.endPosition
+        try log.sync()
+        guard try log.durablePosition >= visible else { throw Refuted("sync() left the end not durable") }
+    }
+
+    /// An append that takes the lock, and comes to nothing.
+    private func refuse(_ log: Log) throws {
+        struct Refusal: Error {}
+        let fill: (inout OutputRawSpan) throws -> Void = { _ in throw Refusal() }
+        guard (try? log.append(reserving: 8, fill)) == nil else {
+            throw Refuted("an append whose closure threw succeeded")
+        }
     }
 
     private struct Group {
@@ -251,6 +277,7 @@ public final class KillScene {
 
     /// Closes the log, and reads it once more, from the first record that is left.
     public func finish() throws {
+        sleeper.end()
         try survivor?.close()
         let report = try Maintenance.verify(at: log)
         guard report.isWhole else { throw Refuted("damage: \(report.findings)") }

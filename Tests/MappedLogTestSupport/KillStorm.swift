@@ -32,7 +32,7 @@ public final class KillStorm {
     private let scene: Scene
     private var random: SeededGenerator
     private var count = Count()
-    private var victims: [Victim?] = Array(repeating: nil, count: 6)
+    private var victims: [Victim?] = Array(repeating: nil, count: 7)
     private let nobody = ["/usr/bin/setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
 
     private struct Victim {
@@ -93,7 +93,20 @@ public final class KillStorm {
         switch place {
         case 3 where medium == .file:
             return Victim(role: "maintainer", process: try scene.worker("maintain", copies), appender: nil)
-        case 0...3:
+        case 6 where medium == .file:
+            // Beside the one that changes the forms of what it copies.
+            return Victim(
+                role: "copier",
+                process: try scene.worker("maintain", copies + ["--only-copies"]),
+                appender: nil
+            )
+        case 4:
+            let entry = scene.entry(named: "named tailer")
+            let process = try scene.worker("tail-named", ["--name", "third", "--entry", "\(entry)"])
+            return Victim(role: "named tailer", process: process, appender: nil)
+        case 5:
+            return Victim(role: "forking appender", process: try scene.worker("fork-and-die"), appender: nil)
+        default:
             let durability = ["never", "interval", "everyAppend"].randomElement(using: &random)!
             let appender = try scene.appender(
                 UInt32(10 + 10 * place),
@@ -101,12 +114,6 @@ public final class KillStorm {
                 ["--durability", durability, "--mix", "mixed", "--pace", "20000"]
             )
             return Victim(role: "appender", process: appender.process, appender: appender)
-        case 4:
-            let entry = scene.entry(named: "named tailer")
-            let process = try scene.worker("tail-named", ["--name", "third", "--entry", "\(entry)"])
-            return Victim(role: "named tailer", process: process, appender: nil)
-        default:
-            return Victim(role: "forking appender", process: try scene.worker("fork-and-die"), appender: nil)
         }
     }
 

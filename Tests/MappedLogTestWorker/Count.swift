@@ -1,7 +1,10 @@
 import ArgumentParser
+import Foundation
 import Glibc
 import MappedLog
+import Synchronization
 import _CAllocationCount
+import _CMappedLog
 
 /// Does one kind of work in steady state, between two system calls that nobody else makes, and says what it cost.
 struct Count: ParsableCommand {
@@ -9,6 +12,8 @@ struct Count: ParsableCommand {
         case append
         case tail
         case sync
+        /// An append lock, and another thread that waits for it each time.
+        case contend
     }
 
     @OptionGroup var place: Place
@@ -37,8 +42,31 @@ struct Count: ParsableCommand {
                     try log.sync()
                 }
             }
+        case .contend: try contend()
         }
         try log.close()
+    }
+
+    private func contend() throws {
+        let lock = ContendedLock()
+        guard lock.isMade, let thread = unsafe mlog_thread() else { throw ExitCode(4) }
+        let rounds = count
+        Thread.detachNewThread {
+            for round in 1...rounds {
+                while lock.started.load(ordering: .acquiring) < round { mlog_cpu_pause() }
+                guard lock.waitAndLetGo() else { _exit(4) }
+                lock.ended.store(round, ordering: .releasing)
+            }
+        }
+        try measure {
+            for round in 1...rounds {
+                guard unsafe mlog_lock_if_free(lock.mutex, thread) != 0 else { throw ExitCode(4) }
+                lock.started.store(round, ordering: .releasing)
+                while !lock.isAwaited { mlog_cpu_pause() }
+                unsafe mlog_unlock(lock.mutex, thread)
+                while lock.ended.load(ordering: .acquiring) < round { mlog_cpu_pause() }
+            }
+        }
     }
 
     private func read(_ numbers: Range<Int>, _ tailer: inout Tailer) throws {

@@ -12,24 +12,31 @@ struct Maintain: ParsableCommand {
     @Option var copies: String
     /// How many segments retention leaves.
     @Option var segments = 4
+    /// Copies only.
+    @Flag var onlyCopies = false
 
     func run() throws {
         let board = try place.openBoard()
         let destination = FilePath(copies).appending("copy-\(ProcessInfo.processInfo.processIdentifier)")
         say("ready")
         for round in 0... where board[.stop] == 0 {
+            if onlyCopies {
+                try copy(to: destination)
+                continue
+            }
             try attempt { _ = try Compactor.compact(at: place.path) }
             try attempt { _ = try Maintenance.retain(at: place.path, rule: Retention(segments: segments)) }
             if round % 4 == 1 { try attempt { _ = try Compactor.restore(at: place.path) } }
-            if round % 4 == 3 {
-                try attempt { _ = try Maintenance.snapshot(at: place.path, to: destination) }
-                if FileManager.default.fileExists(atPath: destination.string) {
-                    guard try Maintenance.verify(at: destination).isWhole else { throw Refuted("a copy isn't whole") }
-                    try FileManager.default.removeItem(atPath: destination.string)
-                }
-            }
+            if round % 4 == 3 { try copy(to: destination) }
         }
         say("done")
+    }
+
+    private func copy(to destination: FilePath) throws {
+        try attempt { _ = try Maintenance.snapshot(at: place.path, to: destination) }
+        guard FileManager.default.fileExists(atPath: destination.string) else { return }
+        guard try Maintenance.verify(at: destination).isWhole else { throw Refuted("a copy isn't whole") }
+        try FileManager.default.removeItem(atPath: destination.string)
     }
 
     /// Others may be at it; that is no failure.

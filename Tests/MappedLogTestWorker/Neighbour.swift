@@ -72,23 +72,31 @@ struct ReadStranger: ParsableCommand {
         let path = FilePath(log)
         _ = try? Maintenance.verify(at: path)
         guard let log = try? Log.openReadOnly(at: path) else { return say("refused") }
+        var isRefused = false
         _ = try? (log.info(), log.endPosition, log.nextSequence, log.durablePosition)
         _ = try? log.namedTailers()
         for start in [TailStart.first, .end, .sequence(3), .position(Position(rawValue: 4096)), .time(.now)] {
-            guard var tailer = try? log.tailer(from: start) else { continue }
+            guard var tailer = try? log.tailer(from: start) else {
+                isRefused = true
+                continue
+            }
             var last: UInt64?
             var sum: UInt64 = 0
-            for _ in 0..<10_000 {
-                guard let record = try? tailer.next() else { break }
-                if let last, record.sequence <= last { throw Refuted("\(record.sequence) behind \(last)") }
-                last = record.sequence
-                // Every byte is looked at.
-                for offset in record.payload.byteOffsets {
-                    sum &+= UInt64(unsafe record.payload.unsafeLoad(fromByteOffset: offset, as: UInt8.self))
+            do throws(LogError) {
+                for _ in 0..<10_000 {
+                    guard let record = try tailer.next() else { break }
+                    if let last, record.sequence <= last { return say("\(record.sequence) behind \(last)") }
+                    last = record.sequence
+                    // Every byte is looked at.
+                    for offset in record.payload.byteOffsets {
+                        sum &+= UInt64(unsafe record.payload.unsafeLoad(fromByteOffset: offset, as: UInt8.self))
+                    }
                 }
+            } catch {
+                isRefused = true
             }
             for _ in 0..<10_000 { guard (try? tailer.previous()) != nil else { break } }
         }
-        say("read")
+        say(isRefused ? "refused" : "read")
     }
 }

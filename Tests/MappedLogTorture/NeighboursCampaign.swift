@@ -45,6 +45,10 @@ struct NeighboursCampaign: ParsableCommand {
             total.refused += counts.refused
         } while .now < deadline
         print("strangers' logs: \(total.read) were read, \(total.refused) refused")
+        // Else the forging reaches little of what reads them.
+        guard min(total.read, total.refused) * 10 >= total.read + total.refused else {
+            throw Refuted("of the strangers' logs less than a tenth were read, or refused")
+        }
         print("neighbours: nothing refuted")
     }
 }

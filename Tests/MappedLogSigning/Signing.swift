@@ -7,14 +7,14 @@ extension [UInt8] {
     private var segmentBytes: Int { Int(integer(at: 56, bytes: 8) & 0xFFFF_FFFF) }
 
     /// Where the index begins, by the file's size.
-    var indexStart: Int { count - (count / 65_536 * 32 + 4095) / 4096 * 4096 }
+    package var indexStart: Int { count - (count / 65_536 * 32 + 4095) / 4096 * 4096 }
 
     private func slice(_ offset: Int, _ byteCount: Int) -> [UInt8] {
         guard offset >= 0, byteCount > 0, offset < count else { return [] }
         return Array(self[offset..<Swift.min(offset + byteCount, count)])
     }
 
-    static func checksum(_ parts: [UInt8]...) -> UInt32 {
+    private static func checksum(_ parts: [UInt8]...) -> UInt32 {
         ~parts.reduce(UInt32.max) { state, part in
             unsafe part.withUnsafeBytes {
                 unsafe $0.isEmpty ? state : mlog_crc32c_extend(state, $0.baseAddress!, $0.count)
@@ -22,14 +22,14 @@ extension [UInt8] {
         }
     }
 
-    mutating func signHeaderAndLines(at start: Int = 0, lines: (activation: Int, seal: Int) = (512, 1024)) {
+    package mutating func signHeaderAndLines(at start: Int = 0, lines: (activation: Int, seal: Int) = (512, 1024)) {
         store(Self.checksum(slice(start, 124)), at: start + 124)
         let key = slice(start + 80, 8) + slice(start + 64, 8)
         store(Self.checksum(key, slice(lines.activation, 28)), at: lines.activation + 28)
         store(Self.checksum(key, slice(lines.seal, 44)), at: lines.seal + 44)
     }
 
-    mutating func signFrames(from start: Int) {
+    package mutating func signFrames(from start: Int) {
         let salt = salt
         let base = integer(at: 64, bytes: 8)
         var offset = start
@@ -45,7 +45,7 @@ extension [UInt8] {
         }
     }
 
-    mutating func signIndex() {
+    package mutating func signIndex() {
         let salt = salt
         let base = integer(at: 64, bytes: 8)
         for entry in stride(from: indexStart, to: Swift.min(indexStart + count / 65_536 * 32, count - 31), by: 32) {
@@ -54,7 +54,7 @@ extension [UInt8] {
         }
     }
 
-    mutating func signCompacted() {
+    package mutating func signCompacted() {
         signHeaderAndLines(at: 40, lines: (168, 200))
         store(Self.checksum(slice(0, 252)), at: 252)
         let table = Int(integer(at: count - 64, bytes: 8) & 0xFFFF_FFFF)
@@ -70,12 +70,12 @@ extension [UInt8] {
         store(Self.checksum(slice(table, count - 12 - table)), at: count - 12)
     }
 
-    mutating func signControl() {
+    package mutating func signControl() {
         let note = MemoryLayout<mlog_control>.offset(of: \.note)!
         store(Self.checksum(slice(note, 60)), at: note + 60)
     }
 
-    mutating func signTailer(of id: [UInt8]) {
+    package mutating func signTailer(of id: [UInt8]) {
         for slot in [0, 512] { store(Self.checksum(id, slice(slot, 60)), at: slot + 60) }
     }
 
