@@ -135,9 +135,14 @@ final class Preparer: Sendable {
         populated = Populated(segment: segment, end: ahead)
     }
 
+    /// As many bytes as can be let go of without a page being split, at most.
+    static func wholePieces(_ byteCount: UInt64) -> UInt64 {
+        byteCount / kept * kept
+    }
+
     /// What lies well behind the tail is touched by nobody here any more: the memory is the page cache's.
     private func letGo(of segment: Segment, before offset: UInt64, _ populated: inout Populated) {
-        let end = (offset - min(offset, Self.kept)) / Self.kept * Self.kept
+        let end = Self.wholePieces(offset - min(offset, Self.kept))
         guard end > populated.start else { return }
         segment.mapping.letGo(from: Int(populated.start), byteCount: Int(end - populated.start))
         populated.start = end
