@@ -69,6 +69,8 @@ def group_table(results, group):
 
 
 NOTES = {  # what the figures of a group can't say
+    "durable": "`limit.group_commit`: as many threads wait for one flush of a file to which nobody appends; `no_flush`: they only "
+               "sleep and are woken. Less than that no group commit of so many threads can cost here.",
     "compact": "`mlog compact` takes two segments at a time, each with two threads, as it does by default; it reads back, "
                "compares and flushes. The program does none of that, with one thread.",
     "tail": "`asleep`: a record each 50 µs, as in a futex that is answered at once; `asleep_500us`: each 500 µs. By then the "

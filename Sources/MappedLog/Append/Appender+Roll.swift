@@ -31,7 +31,9 @@ extension Appender {
     private func letGoForPreparer(_ offset: UInt64) {
         guard unsafe local.pointee.unansweredBell < offset else { return }
         let first = unsafe local.pointee.unansweredBell
-        let (start, end) = (Preparer.wholePieces(first - min(first, 2 * Self.bellDistance)), Preparer.wholePieces(offset))
+        let (start, end) = (
+            Preparer.wholePieces(first - min(first, 2 * Self.bellDistance)), Preparer.wholePieces(offset)
+        )
         unsafe active.pointee?.mapping.letGo(from: Int(start), byteCount: Int(end - start))
     }
 
