@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Glibc
 import MappedLog
 import MappedLogTestSupport
@@ -83,6 +84,44 @@ struct ForkAndDie: ParsableCommand {
             board[.deathTime] = test_now_ns()
             raise(SIGKILL)
         }
+    }
+}
+
+/// Opens and closes named tailers in some threads, while another makes children that live on; then dies.
+struct ForkBeside: ParsableCommand {
+    static let threads = 4
+    @OptionGroup var place: Place
+    @Option var children = 150
+
+    func run() throws {
+        let board = try place.openBoard()
+        let log = try Log.openReadOnly(at: place.path)
+        for number in 0..<Self.threads {
+            Thread.detachNewThread {
+                while true {
+                    do { _ = try log.tailer(named: "beside-\(number)") } catch { say("error \(error)") }
+                }
+            }
+        }
+        for _ in 0..<children {
+            guard board.forkWaiting(for: .stop) else { throw ExitCode(4) }
+            test_sleep_ns(200_000)
+        }
+        raise(SIGKILL)
+    }
+}
+
+/// Opens a log and a named tailer, and says how many descriptors of its child are lost to the child's own child.
+struct ForkTwice: ParsableCommand {
+    @OptionGroup var place: Place
+    @OptionGroup var opening: Opening
+
+    func run() throws {
+        let log = try opening.open(place.path)
+        let named = try log.tailer(named: "twice")
+        say("lost \(test_lost_by_grandchild())")
+        _ = named.name
+        try log.close()
     }
 }
 

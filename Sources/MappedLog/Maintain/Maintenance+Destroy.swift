@@ -35,7 +35,8 @@ extension Maintenance {
         case .blank: break
         case .table(let table, _):
             // An interrupted creation may have made none; what was removed from outside guards nothing.
-            if let found = try? WriterLock(table.lockFile()) {
+            if let file = try? table.lockFile() {
+                let found = WriterLock(file)
                 lock = found
                 try refuseWriters(found, location.path, isForced)
             }

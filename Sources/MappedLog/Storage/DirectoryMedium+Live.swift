@@ -42,12 +42,12 @@ extension DirectoryMedium {
     func openLock() throws(LogError) -> WriterLock {
         _ = try openLive("waiters", mode: writersMode, byteCount: UInt64(MLOG_WAITERS_BYTES), writable: true)
         let file = try entry("lock", of: liveDirectory)
-        let opened = try OpenFile(file, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
+        let opened = try OpenFile(file, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600, closedInChildren: true)
         if opened.byteCount == 0 {
             try opened.changeMode(writersMode.rawValue)
             try opened.allocate(16)
         }
-        return try WriterLock(opened)
+        return WriterLock(opened)
     }
 
     func writersAlive() -> WritersAlive? {
@@ -91,8 +91,10 @@ extension DirectoryMedium {
 
     func openNamedTailer(_ name: String, create: Bool, writable: Bool) throws(LogError) -> OpenFile? {
         let file = try entry(name, of: tailersDirectory)
-        guard create else { return try openIfPresent(file, writable ? O_RDWR : O_RDONLY) }
-        let opened = try OpenFile(file, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
+        guard create else {
+            return try openIfPresent(file, writable ? O_RDWR : O_RDONLY, closedInChildren: writable)
+        }
+        let opened = try OpenFile(file, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600, closedInChildren: true)
         if opened.byteCount == 0 {
             // Who may read it could lock it, and keep its owner out.
             try opened.changeMode(writersMode.rawValue)

@@ -7,8 +7,20 @@ enum SystemCall {
     static var lastError: Errno { Errno(rawValue: Glibc.errno) }
 
     /// `openat(2)` with a mode; `O_CLOEXEC` is always set.
-    static func open(_ path: FilePath, _ flags: CInt, mode: mode_t = 0) throws(Errno) -> CInt {
-        let status = unsafe path.withPlatformString { unsafe mlog_openat(AT_FDCWD, $0, flags | O_CLOEXEC, mode) }
+    ///
+    /// What forked children close is closed with `mlog_close_closing_in_children` only.
+    static func open(
+        _ path: FilePath,
+        _ flags: CInt,
+        mode: mode_t = 0,
+        closedInChildren: Bool = false
+    ) throws(Errno) -> CInt {
+        let flags = flags | O_CLOEXEC
+        let status = unsafe path.withPlatformString {
+            closedInChildren
+                ? unsafe mlog_open_closing_in_children($0, flags, mode)
+                : unsafe mlog_openat(AT_FDCWD, $0, flags, mode)
+        }
         return try check(status)
     }
 

@@ -20,7 +20,6 @@ final class NamedTailerFile: Sendable {
     private let forkGuard: ForkGuard
     /// The slot that is known to be on the disk; nil: nobody knows which.
     private let flushedSlot = Mutex<UInt64?>(nil)
-    private let closing = Mutex<ClosingInChildren?>(nil)
 
     /// 1 to 64 letters, digits, `.`, `_` and `-` of ASCII; a letter or digit comes first.
     static func isValidName(_ name: String) -> Bool {
@@ -76,21 +75,10 @@ final class NamedTailerFile: Sendable {
         }
     }
 
-    deinit { closing.withLock { $0?.forget() } }
-
-    /// Takes the tailer for this process, until the file is closed.
-    ///
-    /// A forked child's descriptor would keep it for a parent that died.
+    /// Takes the tailer for this process, until the file, which was opened to be written, is closed.
     ///
     /// - Returns: False when it is open elsewhere.
-    func tryLock() throws(LogError) -> Bool {
-        if file.memory == nil {
-            try closing.withLock { closing throws(LogError) in
-                if closing == nil { closing = try ClosingInChildren(file) }
-            }
-        }
-        return try file.tryLock(F_WRLCK)
-    }
+    func tryLock() throws(LogError) -> Bool { try file.tryLock(F_WRLCK) }
 
     /// Whether somebody holds the lock; a look, which takes nothing.
     func isLocked() throws(LogError) -> Bool { try file.isLocked() }
