@@ -52,6 +52,24 @@ struct Fork: ParsableCommand {
             check("snapshot") { _ = try log.snapshot(to: place.path.removingLastComponent().appending("copy")) }
             check("info") { _ = try log.info() }
             check("close") { try log.close() }
+            let path = place.path
+            let other = LogMedium(of: path).newPath(in: path.removingLastComponent(), "other")
+            check("open") { _ = try Log.open(at: path) }
+            check("openOrCreate") { _ = try Log.openOrCreate(at: other) }
+            check("create") { _ = try Log.create(at: other) }
+            check("openReadOnly") { _ = try Log.openReadOnly(at: path) }
+            check("options") { _ = try LogOptions(ofLogAt: path) }
+            check("verify") { _ = try Maintenance.verify(at: path) }
+            check("recover") { _ = try Maintenance.recover(at: path) }
+            check("repair") { _ = try Maintenance.repair(at: path) }
+            check("static retain") { _ = try Maintenance.retain(at: path, rule: Retention(segments: 100)) }
+            check("static snapshot") { _ = try Maintenance.snapshot(at: path, to: "/nowhere") }
+            check("list") { _ = try Maintenance.list() }
+            check("destroy") { try Maintenance.destroy(at: LogLocation(path), isForced: true) }
+            if LogMedium(of: path) == .file {
+                check("compact") { _ = try Compactor.compact(at: path) }
+                check("restore") { _ = try Compactor.restore(at: path) }
+            }
             say("child \(wrong.isEmpty ? "refused" : wrong.joined(separator: "; "))")
             _exit(0)
         }
@@ -99,7 +117,10 @@ struct ForkBeside: ParsableCommand {
         for number in 0..<Self.threads {
             Thread.detachNewThread {
                 while true {
-                    do { _ = try log.tailer(named: "beside-\(number)") } catch { say("error \(error)") }
+                    do { _ = try log.tailer(named: "beside-\(number)") } catch {
+                        say("error \(error)")
+                        _exit(5)
+                    }
                 }
             }
         }

@@ -15,6 +15,7 @@ extension Maintenance {
     ///   open or close the log; `notEmpty` where other things stand in the directory, which stays with them;
     ///   `permissionDenied`, `io`.
     public static func destroy(at location: LogLocation, isForced: Bool = false) throws(LogError) {
+        try ForkGuard.refuseForkedChild()
         switch location {
         case .file(let path):
             // What isn't surely a log stays.

@@ -3,7 +3,7 @@ internal import _CMappedLog
 
 /// What keeps a log whole: checking it, recovering it, and repairing what is damaged.
 ///
-/// All of it may be called from any thread.
+/// All of it may be called from any thread; in a forked child, before exec, it throws `forked`.
 public enum Maintenance {
     /// Checks every byte of a log, and reports all damage.
     ///
