@@ -229,6 +229,14 @@ final class OpenFile: Sendable {
         }
     }
 
+    /// Of a file that nobody maps: who looked behind the new end would get SIGBUS.
+    func truncate(_ byteCount: UInt64) throws(LogError) {
+        if memory != nil { return }
+        do throws(Errno) { try SystemCall.truncate(descriptor, byteCount) } catch {
+            throw .system(error, "ftruncate(2)", file: path)
+        }
+    }
+
     /// Lets a file that is empty be written in its place where the file system would rather not.
     func storeInPlace() {
         if memory == nil { mlog_store_in_place(descriptor) }

@@ -114,6 +114,11 @@ enum SystemCall {
         _ = try check(mlog_fallocate(descriptor, byteCount))
     }
 
+    /// `ftruncate(2)`.
+    static func truncate(_ descriptor: CInt, _ byteCount: UInt64) throws(Errno) {
+        guard ftruncate(descriptor, off_t(byteCount)) == 0 else { throw lastError }
+    }
+
     /// `sync_file_range(2)`: the disk begins to write what is dirty in a range; nothing waits for it.
     static func beginFlush(_ descriptor: CInt, _ range: Range<UInt64>) throws(Errno) {
         _ = try check(mlog_begin_flush(descriptor, range.lowerBound, UInt64(range.count)))

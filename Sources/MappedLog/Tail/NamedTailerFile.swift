@@ -15,6 +15,9 @@ final class NamedTailerFile: Sendable {
         var isProtecting: Bool
     }
 
+    private static let advice =
+        "set it anew with `mlog tailers LOG reset NAME --to …`, or forget it with `mlog tailers LOG remove NAME`"
+
     let file: OpenFile
     private let log: LogPlace
     private let forkGuard: ForkGuard
@@ -37,8 +40,16 @@ final class NamedTailerFile: Sendable {
         return name.utf8.allSatisfy { isAlphanumeric($0) || "._-".utf8.contains($0) }
     }
 
+    /// Where any length is accepted, the file is to be removed, or to be given its own length.
+    ///
     /// - Throws: `invalidName`; `damaged` where the file has another size; `notFound` where there is none and none is to be made.
-    init(_ name: String, in log: LogPlace, create: Bool, writable: Bool) throws(LogError) {
+    init(
+        _ name: String,
+        in log: LogPlace,
+        create: Bool,
+        writable: Bool,
+        acceptsAnyLength: Bool = false
+    ) throws(LogError) {
         guard Self.isValidName(name) else {
             throw LogError(
                 .invalidName,
@@ -50,7 +61,7 @@ final class NamedTailerFile: Sendable {
         }
         // One without bytes was begun, and its maker died or found the disk full: it never was a tailer.
         guard let file = try log.medium.openNamedTailer(name, create: create, writable: writable),
-            create || file.byteCount > 0
+            create || acceptsAnyLength || file.byteCount > 0
         else {
             throw LogError(
                 .notFound,
@@ -64,13 +75,13 @@ final class NamedTailerFile: Sendable {
         self.log = log
         forkGuard = try ForkGuard()
         // One that was just made had no bytes when it was opened; nor has one whose making a crash cut short.
-        guard file.byteCount == UInt64(MLOG_TAILER_FILE_BYTES) || file.byteCount == 0 else {
+        guard acceptsAnyLength || file.byteCount == UInt64(MLOG_TAILER_FILE_BYTES) || file.byteCount == 0 else {
             throw LogError(
                 .damaged,
                 file: file.path,
                 expected: "\(MLOG_TAILER_FILE_BYTES) bytes",
                 found: "\(file.byteCount)",
-                advice: "remove it, or set it anew with `mlog tailers LOG reset NAME --to …`"
+                advice: Self.advice
             )
         }
     }
@@ -79,6 +90,16 @@ final class NamedTailerFile: Sendable {
     ///
     /// - Returns: False when it is open elsewhere.
     func tryLock() throws(LogError) -> Bool { try file.tryLock(F_WRLCK) }
+
+    /// Gives the file its length, whatever was done to it: what it lacks is zeros, and what is too much goes.
+    ///
+    /// Nobody maps it, so nobody minds that it shrinks. Only the lock's holder.
+    func restoreLength() throws(LogError) {
+        let byteCount = UInt64(MLOG_TAILER_FILE_BYTES)
+        if try file.currentByteCount() == byteCount { return }
+        try file.truncate(byteCount)
+        try file.allocate(byteCount)
+    }
 
     /// Whether somebody holds the lock; a look, which takes nothing.
     func isLocked() throws(LogError) -> Bool { try file.isLocked() }
@@ -140,7 +161,7 @@ final class NamedTailerFile: Sendable {
                 file: file.path,
                 expected: "a slot with a right CRC",
                 found: "none",
-                advice: "set it anew with `mlog tailers LOG reset NAME --to …`"
+                advice: Self.advice
             )
         }
         guard best.flags & ~MLOG_TAILER_PROTECTING == 0 else {

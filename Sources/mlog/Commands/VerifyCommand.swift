@@ -34,6 +34,12 @@ struct VerifyCommand: ParsableCommand {
         } else {
             try text(report).print()
         }
+        if report.findings.allSatisfy({ $0.kind == .namedTailer }), !report.isWhole {
+            throw CommandFailure(
+                "\(log): a named tailer is damaged, no record is; 'mlog tailers \(log) reset NAME --to …' sets it anew, "
+                    + "'mlog tailers \(log) remove NAME' forgets it"
+            )
+        }
         guard report.isWhole else {
             throw CommandFailure("\(log): the log is damaged; 'mlog repair \(log)' makes what is left of it usable")
         }
