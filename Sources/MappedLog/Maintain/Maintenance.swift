@@ -36,6 +36,7 @@ public enum Maintenance {
             // Retention has removed what it was about to read.
             if attempts < 5, try place.medium.listSegments().first?.base != first { continue }
             try verdict.judgeTailers()
+            verdict.judgeLive()
             return verdict.report(optionsFault)
         }
     }

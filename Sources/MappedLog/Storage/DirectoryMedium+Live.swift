@@ -64,6 +64,18 @@ extension DirectoryMedium {
         return try lock.isShared(byte: CInt(MLOG_LOCK_WRITER))
     }
 
+    /// What stands in the place of a file of `live/` and is none, with the error that says so.
+    ///
+    /// A look that opens nothing: who may not open them sees it too.
+    func strangersInLive() -> [LogError] {
+        ["control", "lock", "waiters"].compactMap { name in
+            let file = liveDirectory.appending(name)
+            guard let kind = try? SystemCall.statusOfName(file).st_mode & S_IFMT, kind != S_IFREG else { return nil }
+            let found = kind == S_IFLNK ? "a symbolic link" : kind == S_IFDIR ? "a directory" : "something else"
+            return OpenFile.notAFile(file, found: found)
+        }
+    }
+
     // MARK: Settings and named tailers
 
     func settingsBytes() throws(LogError) -> [UInt8] {

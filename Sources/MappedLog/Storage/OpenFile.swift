@@ -63,13 +63,15 @@ final class OpenFile: Sendable {
         isClosedInChildren = false
     }
 
-    private static func notAFile(_ path: FilePath, found: String) -> LogError {
+    static func notAFile(_ path: FilePath, found: String) -> LogError {
         LogError(
             .damaged,
             file: path,
             expected: "a regular file",
             found: found,
-            advice: "move it out of the log, and restore the file from a copy or run `mlog repair`"
+            advice: path.removingLastComponent().lastComponent == "live"
+                ? "remove it while no process has the log open; the next one that opens it for writing makes it anew"
+                : "move it out of the log, and restore the file from a copy or run `mlog repair`"
         )
     }
 

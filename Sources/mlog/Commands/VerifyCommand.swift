@@ -40,6 +40,12 @@ struct VerifyCommand: ParsableCommand {
                     + "'mlog tailers \(log) remove NAME' forgets it"
             )
         }
+        if report.findings.contains(where: { $0.kind == .liveFile }) {
+            throw CommandFailure(
+                "\(log): writers are kept out; remove what is no file from live/ while no process has the log open: the "
+                    + "next one that opens it for writing makes it anew"
+            )
+        }
         guard report.isWhole else {
             throw CommandFailure("\(log): the log is damaged; 'mlog repair \(log)' makes what is left of it usable")
         }
