@@ -165,8 +165,9 @@ public final class Log: Sendable {
     ///
     /// Waits for the appends of other threads that are under way; later ones throw `closed`. Closing twice is fine.
     ///
-    /// - Throws: `forked`; `reentrant` inside an in-place append; `poisoned` where the last flush fails. The log is
-    ///   closed all the same, and the next open recovers it.
+    /// - Throws: `forked`; `reentrant` inside an in-place append; `poisoned` where the last flush fails; `flushStalled`
+    ///   where another process is stopped inside a flush, `recovering` where one is while it opens or closes the log. The
+    ///   log is closed all the same, and the next open recovers it.
     public func close() throws(LogError) {
         _ = try checkedReader()
         try writer?.close()
