@@ -33,6 +33,10 @@ int mlog_fallocate(int descriptor, uint64_t byte_count) {
     return result(status);
 }
 
+void mlog_start_writing(int descriptor, uint64_t offset, uint64_t byte_count) {
+    sync_file_range(descriptor, (off_t)offset, (off_t)byte_count, SYNC_FILE_RANGE_WRITE);
+}
+
 void mlog_store_in_place(int descriptor) {
     int64_t btrfs = 0x9123683E;
     int flags = 0;

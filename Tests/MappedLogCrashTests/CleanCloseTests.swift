@@ -24,7 +24,8 @@ extension CrashImageTests {
             let history = recorder.end()
             let states = DiskStates(history, at: history.time)
             let segments = states.files.filter { $0.sure.count == 64 << 10 }
-            #expect(segments.count == 2)
+            // The next one may be prepared by now.
+            #expect((1...2).contains(segments.count))
             #expect(segments.allSatisfy { $0.sectors.isEmpty && $0.sizes.count == 1 })
         }
     }

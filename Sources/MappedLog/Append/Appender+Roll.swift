@@ -21,7 +21,18 @@ extension Appender {
         if !geometry.fits(offset: turn.offset, size: room, isEnd: false) { try roll(&turn) }
         guard unsafe turn.offset + room > local.pointee.bellOffset else { return }
         turn.isAtBell = true
-        setBell(.max)
+        letGoForPreparer(turn.offset)
+        unsafe local.pointee.unansweredBell = turn.offset
+        setBell(turn.offset + Self.bellDistance)
+    }
+
+    /// A preparer that is held up, by a disk that is slow to take the next segment, doesn't let go of what lies behind
+    /// the tail either.
+    private func letGoForPreparer(_ offset: UInt64) {
+        guard unsafe local.pointee.unansweredBell < offset else { return }
+        let first = unsafe local.pointee.unansweredBell
+        let (start, end) = (Preparer.wholePieces(first - min(first, 2 * Self.bellDistance)), Preparer.wholePieces(offset))
+        unsafe active.pointee?.mapping.letGo(from: Int(start), byteCount: Int(end - start))
     }
 
     /// Why nothing may be written any more, or nil.
@@ -34,6 +45,8 @@ extension Appender {
         let base = geometry.base(of: turn.slot.tail)
         if unsafe local.pointee.base != base {
             let segment = try segments.segment(base)
+            letGoForPreparer(geometry.segmentSize)
+            unsafe local.pointee.unansweredBell = .max
             unsafe active.pointee = segment
             unsafe local.pointee.start = segment.start
             unsafe local.pointee.seed = segment.seed

@@ -34,6 +34,9 @@ internal import _CMappedLog
         unsafe SharedWord(UnsafeMutableRawPointer(local) + MemoryLayout<Local>.offset(of: field)!)
     }
 
+    /// How far the preparer may fall behind before an append does without it.
+    static let bellDistance: UInt64 = 8 << 20
+
     /// Far from every position, so that the offset of any tail is out of the segment.
     static let noBase = UInt64(1) << 63
 
@@ -49,6 +52,8 @@ internal import _CMappedLog
         var limit: UInt64 = 0
         /// Under the append lock: the first append beyond this offset rings the preparer.
         var bellOffset: UInt64 = 0
+        /// Under the append lock: where the preparer was rung last and hasn't come yet; `.max`: nowhere.
+        var unansweredBell = UInt64.max
         /// Not 0: the housekeeper sleeps until the next append rings.
         var wantsBell: UInt32 = 0
     }
@@ -341,7 +346,10 @@ internal import _CMappedLog
     /// An append behind this offset of a segment rings the bell, so that more is populated.
     func setBell(base: UInt64, offset: UInt64) throws(LogError) {
         guard case .clean = try mutex.lock() else { return try takeOverAndLetGo() }
-        if unsafe local.pointee.base == base { setBell(offset) }
+        if unsafe local.pointee.base == base {
+            setBell(offset)
+            unsafe local.pointee.unansweredBell = .max
+        }
         mutex.unlock()
     }
 

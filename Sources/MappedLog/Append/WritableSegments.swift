@@ -37,13 +37,11 @@ final class WritableSegments: Sendable {
     }
 
     /// Maps a segment, which is prepared first if it isn't there.
-    ///
-    /// Written with zeros it takes its time, and flushes of it are cheap: see ``Medium/publishSegment``.
-    func prepared(_ base: UInt64, withZeros: Bool = false) throws(LogError) -> Segment {
+    func prepared(_ base: UInt64) throws(LogError) -> Segment {
         if let segment = try existing(base) { return segment }
         // What nobody will flush needs no mapping any more, and can be used again where nobody else has one.
         if !log.medium.isPersistent { drop(before: base - min(base, log.geometry.segmentSize)) }
-        try log.prepareSegment(base, withZeros: withZeros)
+        try log.prepareSegment(base)
         return try segment(base)
     }
 

@@ -10,16 +10,11 @@ extension LogPlace {
     /// Of a log in memory the oldest go first, so that there are never more than the bound and the prepared one.
     ///
     /// - Throws: `missingSegment` where it was there and is dropped by now; `diskFull` where there is no space, or a protecting named tailer has yet to read what would go.
-    func prepareSegment(_ base: UInt64, withZeros: Bool) throws(LogError) {
+    func prepareSegment(_ base: UInt64) throws(LogError) {
         let header = SegmentHeader(logID: id, geometry: geometry, base: base, salt: .random(in: .min ... .max))
             .encoded()
         guard let bound = medium.bound else {
-            _ = try medium.publishSegment(
-                base,
-                header: header,
-                byteCount: geometry.segmentSize,
-                withZeros: withZeros
-            )
+            _ = try medium.publishSegment(base, header: header, byteCount: geometry.segmentSize)
             return
         }
         let lock = try medium.openLock()
@@ -36,7 +31,7 @@ extension LogPlace {
             }
             try medium.remove(name)
         }
-        _ = try medium.publishSegment(base, header: header, byteCount: geometry.segmentSize, withZeros: withZeros)
+        _ = try medium.publishSegment(base, header: header, byteCount: geometry.segmentSize)
     }
 
     private func protected(by tailer: String, _ bound: Int) -> LogError {

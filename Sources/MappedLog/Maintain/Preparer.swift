@@ -11,13 +11,15 @@ final class Preparer: Sendable {
     private let appender: Appender
     private let thread: BackgroundThread
     private let housekeeper: BackgroundThread
-    /// A page populated for writing is dirty: where every append is flushed, the flush would write it.
+    /// A page populated for writing is dirty: where every append is flushed, it is written before that flush comes to it.
     private let flushesEachAppend: Bool
-
     /// How far ahead of the tail pages are populated, in bytes.
-    static let window: UInt64 = 16 << 20
-    /// Populated at a time, so that a tail that has moved on is followed: one huge page, where there are such.
-    private static let piece: UInt64 = 2 << 20
+    private let window: UInt64
+    /// Populated at a time, so that a tail that has moved on is followed.
+    private let piece: UInt64
+
+    /// What lies less far behind the tail stays mapped: a huge page, where there are such.
+    private static let kept: UInt64 = 2 << 20
     private static let largeRecord: UInt64 = 64 << 10
     private static let idlePause = Duration.seconds(3600)
     /// Until the gate is free again.
@@ -37,6 +39,7 @@ final class Preparer: Sendable {
         self.thread = thread
         self.housekeeper = housekeeper
         flushesEachAppend = durability == .everyAppend
+        (window, piece) = flushesEachAppend ? (1 << 20, 64 << 10) : (16 << 20, 2 << 20)
     }
 
     func start() throws(LogError) {
@@ -70,19 +73,21 @@ final class Preparer: Sendable {
             // Counted from the start of the active segment, into the next one.
             let offset = tail - base
             letGo(of: active, before: offset, &populated)
-            if flushesEachAppend { return try prepareForFlushes(behind: active, tail) }
-            guard let next = try prepared(behind: base, withZeros: false) else { return Self.gatePause }
-            let end = min(offset + Self.window, 2 * geometry.dataEnd)
+            guard let next = try prepared(behind: base) else { return Self.gatePause }
+            guard isWorthwhile(active, offset) else { return Self.idlePause }
+            let end = min(offset + window, 2 * geometry.dataEnd)
             let from = max(populated.end, offset)
             if from >= end {
                 // Where both segments are populated to their ends, only the next one's first append has to ring.
-                try ring(at: end < 2 * geometry.dataEnd ? end - Self.window / 2 : end, active)
+                try ring(at: end < 2 * geometry.dataEnd ? end - window / 2 : end, active)
                 return Self.idlePause
             }
             let isInNext = from >= geometry.dataEnd
             let start = isInNext ? from - geometry.dataEnd : from
-            let count = min(Self.piece - start % Self.piece, (isInNext ? end : min(end, geometry.dataEnd)) - from)
-            (isInNext ? next : active).mapping.populateForWriting(from: Int(start), byteCount: Int(count))
+            let count = min(piece - start % piece, (isInNext ? end : min(end, geometry.dataEnd)) - from)
+            let segment = isInNext ? next : active
+            segment.mapping.populateForWriting(from: Int(start), byteCount: Int(count))
+            if flushesEachAppend { segment.file.startWriting(from: start, byteCount: count) }
             populated.end = from + count
         }
     }
@@ -91,14 +96,14 @@ final class Preparer: Sendable {
     ///
     /// Under the gate, and with the tail looked at again there: who was held up since its last look could publish what
     /// has been filled, and then compacted or removed, since. Both need the gate for it.
-    private func prepared(behind base: UInt64, withZeros: Bool) throws(LogError) -> Segment? {
+    private func prepared(behind base: UInt64) throws(LogError) -> Segment? {
         let geometry = segments.log.geometry
         if let next = try segments.existing(base + geometry.segmentSize) { return next }
         let lock = try segments.log.medium.openLock()
         guard try lock.tryLockGate() else { return nil }
         defer { lock.unlockGate() }
         guard geometry.base(of: control.currentSlot().tail) == base else { return nil }
-        return try segments.prepared(base + geometry.segmentSize, withZeros: withZeros)
+        return try segments.prepared(base + geometry.segmentSize)
     }
 
     /// Lets the append ring that comes to this offset of the active segment.
@@ -106,24 +111,14 @@ final class Preparer: Sendable {
         try appender.setBell(base: active.base, offset: offset < active.geometry.dataEnd ? offset : .max)
     }
 
-    /// Prepares the next segment for appends that are flushed one by one, once this one is well under way.
+    /// Whether so much is to be written ahead.
     ///
-    /// Records so large that a flush is mostly data aren't worth writing everything twice.
-    ///
-    /// - Returns: How long to pause if no bell rings.
-    private func prepareForFlushes(behind active: Segment, _ tail: UInt64) throws(LogError) -> Duration {
-        let offset = tail - active.base
-        let quarter = active.geometry.segmentSize / 4
-        guard offset >= quarter else {
-            try ring(at: min(quarter, offset + Self.window / 2), active)
-            return Self.idlePause
-        }
-        let slot = control.currentSlot()
-        let records = slot.sequence &- (active.activation?.baseSequence ?? slot.sequence)
-        let isWorthwhile = records > offset / Self.largeRecord
-        guard try prepared(behind: active.base, withZeros: isWorthwhile) != nil else { return Self.gatePause }
-        try ring(at: offset + Self.window / 2, active)
-        return Self.idlePause
+    /// Of records so large that a flush is mostly data everything would be written twice.
+    private func isWorthwhile(_ active: Segment, _ offset: UInt64) -> Bool {
+        guard flushesEachAppend else { return true }
+        let sequence = control.currentSlot().sequence
+        let records = sequence &- (active.activation?.baseSequence ?? sequence)
+        return records >= offset / Self.largeRecord
     }
 
     /// The log goes on in another segment.
@@ -140,9 +135,14 @@ final class Preparer: Sendable {
         populated = Populated(segment: segment, end: ahead)
     }
 
+    /// As many bytes as can be let go of without a page being split, at most.
+    static func wholePieces(_ byteCount: UInt64) -> UInt64 {
+        byteCount / kept * kept
+    }
+
     /// What lies well behind the tail is touched by nobody here any more: the memory is the page cache's.
     private func letGo(of segment: Segment, before offset: UInt64, _ populated: inout Populated) {
-        let end = (offset - min(offset, Self.piece)) / Self.piece * Self.piece
+        let end = Self.wholePieces(offset - min(offset, Self.kept))
         guard end > populated.start else { return }
         segment.mapping.letGo(from: Int(populated.start), byteCount: Int(end - populated.start))
         populated.start = end

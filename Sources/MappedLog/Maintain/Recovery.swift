@@ -114,8 +114,7 @@ struct Recovery {
         _ = try log.medium.publishSegment(
             base,
             header: header.encoded(),
-            byteCount: log.geometry.segmentSize,
-            withZeros: false
+            byteCount: log.geometry.segmentSize
         )
         let line = ActivationLine(
             baseSequence: survey.nextSequence,

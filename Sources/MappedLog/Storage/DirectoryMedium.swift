@@ -120,13 +120,11 @@ extension DirectoryMedium {
     func publishSegment(
         _ base: UInt64,
         header: [UInt8],
-        byteCount: UInt64,
-        withZeros: Bool
+        byteCount: UInt64
     ) throws(LogError) -> Bool {
         try checkIdentity()
         let (file, temporary) = try makeUnpublished(byteCount: byteCount)
         defer { if let temporary { try? SystemCall.unlink(temporary) } }
-        if withZeros { try file.zeroPageByPage(byteCount) }
         try file.write(header, at: 0)
         try file.flush()
         // The name before this one may be somebody else's, who has yet to flush it: without it this one is behind a hole.

@@ -27,8 +27,7 @@ protocol Medium: Sendable {
     /// The file of a compacted segment, or nil when there is none of that name.
     func openCompacted(_ base: UInt64) throws(LogError) -> OpenFile?
     /// Makes a prepared segment appear, complete and durable, or not at all. False: one was there already.
-    /// `withZeros`: its blocks are written, in small pages, so that no flush has to tell the file system of them.
-    func publishSegment(_ base: UInt64, header: [UInt8], byteCount: UInt64, withZeros: Bool) throws(LogError) -> Bool
+    func publishSegment(_ base: UInt64, header: [UInt8], byteCount: UInt64) throws(LogError) -> Bool
     /// Puts a complete, durable file in the place of a segment; `fill` writes it. Who mapped the old one keeps it.
     func replaceSegment(_ base: UInt64, byteCount: UInt64, fill: (OpenFile) throws(LogError) -> Void) throws(LogError)
     /// Makes created, renamed and removed names durable.

@@ -180,14 +180,12 @@ final class OpenFile: Sendable {
         }
     }
 
-    /// Writes zeros a page at a time, which leaves small pages in the cache, and flushes now and then, so that other
-    /// flushes don't wait long.
-    func zeroPageByPage(_ byteCount: UInt64) throws(LogError) {
-        let zeros = [UInt8](repeating: 0, count: 4096)
-        for offset in stride(from: 0, to: byteCount, by: zeros.count) {
-            try write(zeros, at: offset)
-            if offset % (1 << 20) == 0 { try flushData() }
-        }
+    /// Lets the kernel begin to write what is dirty in a range, so that a flush finds it written.
+    ///
+    /// A hint: who needs it on the disk flushes. It waits for no write, so that it takes no report of one that failed away
+    /// from a flush through this descriptor (sync_file_range(2)).
+    func startWriting(from offset: UInt64, byteCount: UInt64) {
+        if memory == nil { mlog_start_writing(descriptor, offset, byteCount) }
     }
 
     /// Reads a layout's value; what lies behind the end of the file is 0.

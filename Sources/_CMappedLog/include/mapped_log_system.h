@@ -40,6 +40,8 @@ static inline int64_t mlog_clock_read(int clock) {
 int mlog_openat(int directory, const char *path, int flags, mode_t mode);
 // fallocate(2), mode 0: allocates and extends. EINTR is retried.
 int mlog_fallocate(int descriptor, uint64_t byte_count);
+// sync_file_range(2), SYNC_FILE_RANGE_WRITE: begins to write what is dirty in a range. A hint.
+void mlog_start_writing(int descriptor, uint64_t offset, uint64_t byte_count);
 // Where the file system writes to another place each time (btrfs): lets what is written to this file stay in its place, so
 // that fallocate(2) reserves room for every later store (FS_NOCOW_FL, ioctl_iflags(2)). Only of an empty file; else, and
 // where it is refused, nothing.

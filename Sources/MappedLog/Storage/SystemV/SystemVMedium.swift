@@ -34,8 +34,7 @@ struct SystemVMedium: Medium {
     func publishSegment(
         _ base: UInt64,
         header: [UInt8],
-        byteCount: UInt64,
-        withZeros: Bool
+        byteCount: UInt64
     ) throws(LogError) -> Bool {
         try table.change { list throws(LogError) in
             if list.bases.contains(base) { return false }
