@@ -98,16 +98,17 @@ extension Log {
         return infos
     }
 
-    /// Forgets a named tailer.
+    /// Forgets a named tailer, also one whose file is damaged.
     ///
     /// - Parameter name: Its name.
     /// - Throws: `notFound`, `invalidName`, `tailerInUse`, `permissionDenied`, `io`.
     public func removeNamedTailer(_ name: String) throws(LogError) {
-        _ = try lockedTailerFile(name, create: false)
+        let file = try lockedTailerFile(name, create: false, acceptsAnyLength: true)
+        defer { withExtendedLifetime(file) {} }
         try checkedReader().log.medium.removeNamedTailer(name)
     }
 
-    /// Moves a named tailer; makes it if there is none.
+    /// Moves a named tailer; makes it if there is none, and makes it whole if its file is damaged.
     ///
     /// Durable when it returns.
     ///
@@ -117,7 +118,8 @@ extension Log {
     /// - Throws: `invalidName`, `tailerInUse`, `permissionDenied`; as ``tailer(from:visibility:checksums:)``.
     public func resetNamedTailer(_ name: String, to start: TailStart) throws(LogError) {
         let place = try Seek(checkedReader()).place(start)
-        let file = try lockedTailerFile(name, create: true)
+        let file = try lockedTailerFile(name, create: true, acceptsAnyLength: true)
+        try file.restoreLength()
         let isProtecting = (try? file.place)?.isProtecting ?? false
         try file.store(
             .init(position: place.nextPosition, sequence: place.sequence, isProtecting: isProtecting),
@@ -125,8 +127,18 @@ extension Log {
         )
     }
 
-    private func lockedTailerFile(_ name: String, create: Bool) throws(LogError) -> NamedTailerFile {
-        let file = try NamedTailerFile(name, in: checkedReader().log, create: create, writable: true)
+    private func lockedTailerFile(
+        _ name: String,
+        create: Bool,
+        acceptsAnyLength: Bool = false
+    ) throws(LogError) -> NamedTailerFile {
+        let file = try NamedTailerFile(
+            name,
+            in: checkedReader().log,
+            create: create,
+            writable: true,
+            acceptsAnyLength: acceptsAnyLength
+        )
         guard try file.tryLock() else {
             throw LogError(
                 .tailerInUse,

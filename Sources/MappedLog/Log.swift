@@ -5,8 +5,12 @@ internal import _CMappedLog
 /// An append-only log of records in memory-mapped files, or in memory that processes share.
 ///
 /// Any number of threads of any number of processes may append to a log and tail it at the same time; there is no
-/// server between them. All methods are safe from any thread. In a forked child every method throws `forked`: open
-/// the log anew there, after `exec`. The log closes with its last reference, or with ``close()``.
+/// server between them. All methods are safe from any thread. The log closes with its last reference, or with
+/// ``close()``.
+///
+/// In a child of a process that had used MappedLog when it forked, all of it throws `forked`, also what opens or makes a
+/// log: a child uses logs only after `exec`. It shouldn't get so far: Swift's runtime may hang in a child forked from a
+/// process with threads, of which MappedLog has some, for a lock that one of them held. Between fork and exec no Swift.
 public final class Log: Sendable {
     /// Where the log is.
     public let location: LogLocation
@@ -161,8 +165,9 @@ public final class Log: Sendable {
     ///
     /// Waits for the appends of other threads that are under way; later ones throw `closed`. Closing twice is fine.
     ///
-    /// - Throws: `forked`; `reentrant` inside an in-place append; `poisoned` where the last flush fails. The log is
-    ///   closed all the same, and the next open recovers it.
+    /// - Throws: `forked`; `reentrant` inside an in-place append; `poisoned` where the last flush fails; `flushStalled`
+    ///   where another process is stopped inside a flush, `recovering` where one is while it opens or closes the log. The
+    ///   log is closed all the same, and the next open recovers it.
     public func close() throws(LogError) {
         _ = try checkedReader()
         try writer?.close()

@@ -109,7 +109,7 @@ public struct LogError: Error, Sendable, CustomStringConvertible {
         if let goneSequences { text += ": sequences \(goneSequences.lowerBound)..<\(goneSequences.upperBound)" }
         if let expected { text += ": expected \(expected)" }
         if let found { text += expected == nil ? ": found \(found)" : ", found \(found)" }
-        if let errno { text += ": \(errno) (errno \(errno.rawValue))" }
+        if let errno { text += (found == "\(errno)" ? "" : ": \(errno)") + " (errno \(errno.rawValue))" }
         if let underlyingError { text += ": \(underlyingError)" }
         return "\(text); \(advice)"
     }
@@ -173,7 +173,7 @@ extension LogError.Code {
     public static let flushStalled = Self(rawValue: "flushStalled")
     /// Called inside the closure of an in-place append.
     public static let reentrant = Self(rawValue: "reentrant")
-    /// The log's directory, or its `live/`, was moved or replaced while it was open.
+    /// The log's directory, or its `live/`, was moved, removed or replaced while it was open.
     public static let moved = Self(rawValue: "moved")
     /// The log was closed.
     public static let closed = Self(rawValue: "closed")
@@ -233,7 +233,7 @@ extension LogError.Code {
         case .flushStalled: "another process is in a flush and does not go on"
         case .writerStalled: "another writer holds the append lock and does not go on"
         case .reentrant: "called inside an in-place append"
-        case .moved: "the log was moved or replaced beneath its writer"
+        case .moved: "the log was moved, removed or replaced while it was open"
         case .closed: "the log was closed"
         case .readOnly: "the log is open read-only"
         case .recordsGone: "records are gone"
@@ -269,6 +269,14 @@ extension LogError {
             )
         case .permissionDenied, .notPermitted, .readOnlyFileSystem:
             LogError(.permissionDenied, file: file, found: call, errno: errno, advice: "check owner, mode and mount")
+        case .tooManyOpenFiles, .tooManyOpenFilesInSystem:
+            LogError(
+                .io,
+                file: file,
+                found: call,
+                errno: errno,
+                advice: "close files or raise the limit (`ulimit -n`; of the system, `fs.file-max`)"
+            )
         default:
             LogError(.io, file: file, found: call, errno: errno, advice: "check the disk and the system's log")
         }

@@ -244,34 +244,57 @@ const volatile uint32_t *mlog_fork_guard(void) {
 }
 
 // A child between fork and exec may only call what is safe in a signal handler, so the set is a plain array. A place
-// holds a descriptor + 1; 0 is an empty one.
+// holds a descriptor + 1; 0 is an empty one. Guarded by the lock, which fork waits for: in no child is there a descriptor
+// that was open and not in the set.
 enum { PLACES = 1024 };
-static _Atomic int to_close[PLACES];
+static int to_close[PLACES];
+static pthread_mutex_t close_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t close_once = PTHREAD_ONCE_INIT;
 
-static void close_all(void) {
+static void before_fork(void) { pthread_mutex_lock(&close_lock); }
+
+static void in_parent(void) { pthread_mutex_unlock(&close_lock); }
+
+static void in_child(void) {
     for (int i = 0; i < PLACES; i++) {
-        int stored = atomic_load_explicit(&to_close[i], memory_order_relaxed);
-        if (stored > 0) close(stored - 1);
+        if (to_close[i] != 0) close(to_close[i] - 1);
+        // The number is free for what the child opens, which its own children keep.
+        to_close[i] = 0;
     }
+    pthread_mutex_unlock(&close_lock);
 }
 
-static void register_close(void) { pthread_atfork(NULL, NULL, close_all); }
+static void register_close(void) { pthread_atfork(before_fork, in_parent, in_child); }
 
-int mlog_close_in_children(int descriptor) {
+static int *place_of(int stored) {
+    for (int i = 0; i < PLACES; i++) {
+        if (to_close[i] == stored) return &to_close[i];
+    }
+    return NULL;
+}
+
+int mlog_open_closing_in_children(const char *path, int flags, mode_t mode) {
     pthread_once(&close_once, register_close);
-    for (int i = 0; i < PLACES; i++) {
-        int empty = 0;
-        if (atomic_compare_exchange_strong(&to_close[i], &empty, descriptor + 1)) return 0;
-    }
-    return -EMFILE;
+    pthread_mutex_lock(&close_lock);
+    int *place = place_of(0);
+    int descriptor = place != NULL ? mlog_openat(AT_FDCWD, path, flags, mode) : -EUSERS;
+    if (descriptor >= 0) *place = descriptor + 1;
+    pthread_mutex_unlock(&close_lock);
+    return descriptor;
 }
 
-void mlog_forget_close_in_children(int descriptor) {
-    for (int i = 0; i < PLACES; i++) {
-        int stored = descriptor + 1;
-        if (atomic_compare_exchange_strong(&to_close[i], &stored, 0)) return;
+void mlog_close_closing_in_children(int descriptor) {
+    pthread_mutex_lock(&close_lock);
+    int *place = place_of(descriptor + 1);
+    // In a forked child it isn't there: it is closed, and the number may be somebody else's by now.
+    if (place != NULL) {
+        *place = 0;
+        // A process that was cloned without the handlers (posix_spawn(3)) has the descriptor until its exec.
+        struct flock all = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+        fcntl(descriptor, F_OFD_SETLK, &all);
+        close(descriptor);
     }
+    pthread_mutex_unlock(&close_lock);
 }
 
 // ---- Threads inside a log ------------------------------------------------------------------------------------

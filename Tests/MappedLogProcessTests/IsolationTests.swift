@@ -42,6 +42,26 @@ extension ProcessTests {
             try scene.wait(for: "the child's end") { scene.board[.signal] == 2 }
         }
 
+        @Test(arguments: [LogMedium.file, .sharedMemory])
+        func `no child keeps a named tailer, whenever it was forked`(on medium: LogMedium) throws {
+            let scene = try Scene(on: medium)
+            let worker = try scene.worker("fork-beside")
+            #expect(try worker.wait(upTo: 60) == .killed(SIGKILL), "\(worker.lastLine)")
+            let log = try Log.openReadOnly(at: scene.log)
+            let tailers = try log.namedTailers()
+            #expect(tailers.count == 4)
+            #expect(tailers.filter(\.isOpen).map(\.name) == [], "open in a child of the dead process")
+            scene.board[.stop] = 1
+        }
+
+        @Test(arguments: LogMedium.allCases)
+        func `a child's own child loses no descriptor`(on medium: LogMedium) throws {
+            let scene = try Scene(on: medium)
+            let worker = try scene.worker("fork-twice")
+            #expect(try worker.line(within: 20) == "lost 0")
+            #expect(try worker.wait(upTo: 20) == .exited(0))
+        }
+
         @Test(arguments: LogMedium.allCases)
         func `the append lock of a dead writer is handed on though a child that it forked lives on`(
             on medium: LogMedium

@@ -85,6 +85,9 @@ import _CTestSupport
         unsafe test_exchange(address(entry, field), 0)
     }
 
+    /// Makes a child that waits until a word is another than 0; false: none could be made.
+    public func forkWaiting(for word: Word) -> Bool { unsafe test_fork_waiting(words + word.rawValue) > 0 }
+
     private func address(_ entry: Int, _ field: Field) -> UnsafeMutablePointer<UInt64> {
         precondition(entry >= 0 && entry < Self.entryCount, "an entry of the board")
         return unsafe words + Self.headWords + entry * Self.entryWords + field.rawValue

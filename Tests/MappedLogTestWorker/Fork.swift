@@ -1,4 +1,5 @@
 import ArgumentParser
+import Foundation
 import Glibc
 import MappedLog
 import MappedLogTestSupport
@@ -51,6 +52,24 @@ struct Fork: ParsableCommand {
             check("snapshot") { _ = try log.snapshot(to: place.path.removingLastComponent().appending("copy")) }
             check("info") { _ = try log.info() }
             check("close") { try log.close() }
+            let path = place.path
+            let other = LogMedium(of: path).newPath(in: path.removingLastComponent(), "other")
+            check("open") { _ = try Log.open(at: path) }
+            check("openOrCreate") { _ = try Log.openOrCreate(at: other) }
+            check("create") { _ = try Log.create(at: other) }
+            check("openReadOnly") { _ = try Log.openReadOnly(at: path) }
+            check("options") { _ = try LogOptions(ofLogAt: path) }
+            check("verify") { _ = try Maintenance.verify(at: path) }
+            check("recover") { _ = try Maintenance.recover(at: path) }
+            check("repair") { _ = try Maintenance.repair(at: path) }
+            check("static retain") { _ = try Maintenance.retain(at: path, rule: Retention(segments: 100)) }
+            check("static snapshot") { _ = try Maintenance.snapshot(at: path, to: "/nowhere") }
+            check("list") { _ = try Maintenance.list() }
+            check("destroy") { try Maintenance.destroy(at: LogLocation(path), isForced: true) }
+            if LogMedium(of: path) == .file {
+                check("compact") { _ = try Compactor.compact(at: path) }
+                check("restore") { _ = try Compactor.restore(at: path) }
+            }
             say("child \(wrong.isEmpty ? "refused" : wrong.joined(separator: "; "))")
             _exit(0)
         }
@@ -83,6 +102,47 @@ struct ForkAndDie: ParsableCommand {
             board[.deathTime] = test_now_ns()
             raise(SIGKILL)
         }
+    }
+}
+
+/// Opens and closes named tailers in some threads, while another makes children that live on; then dies.
+struct ForkBeside: ParsableCommand {
+    static let threads = 4
+    @OptionGroup var place: Place
+    @Option var children = 150
+
+    func run() throws {
+        let board = try place.openBoard()
+        let log = try Log.openReadOnly(at: place.path)
+        for number in 0..<Self.threads {
+            Thread.detachNewThread {
+                while true {
+                    do { _ = try log.tailer(named: "beside-\(number)") } catch {
+                        say("error \(error)")
+                        _exit(5)
+                    }
+                }
+            }
+        }
+        for _ in 0..<children {
+            guard board.forkWaiting(for: .stop) else { throw ExitCode(4) }
+            test_sleep_ns(200_000)
+        }
+        raise(SIGKILL)
+    }
+}
+
+/// Opens a log and a named tailer, and says how many descriptors of its child are lost to the child's own child.
+struct ForkTwice: ParsableCommand {
+    @OptionGroup var place: Place
+    @OptionGroup var opening: Opening
+
+    func run() throws {
+        let log = try opening.open(place.path)
+        let named = try log.tailer(named: "twice")
+        say("lost \(test_lost_by_grandchild())")
+        _ = named.name
+        try log.close()
     }
 }
 

@@ -10,8 +10,8 @@ import _CTestSupport
 struct Worker: ParsableCommand {
     static let configuration = CommandConfiguration(
         subcommands: [
-            Append.self, Tail.self, Count.self, AppendAndStop.self, Fork.self, ForkAndDie.self, TryToWrite.self,
-            Brim.self,
+            Append.self, Tail.self, Count.self, AppendAndStop.self, Fork.self, ForkAndDie.self, ForkBeside.self,
+            ForkTwice.self, TryToWrite.self, Brim.self,
             Operate.self, Maintain.self, TakeLocks.self, TailNamed.self, Script.self, FailToSync.self, Neighbour.self,
             ReadStranger.self, HoldFlushLock.self, WithoutDescriptors.self,
         ])

@@ -24,6 +24,34 @@ pid_t test_fork(int outlives_parent) {
     return child;
 }
 
+pid_t test_fork_waiting(const uint64_t *word) {
+    pid_t child = fork();
+    if (child != 0) return child;
+    for (int i = 0; i < 3000 && test_load(word) == 0; i++) test_sleep_ns(10000000);
+    _exit(0);
+}
+
+int test_lost_by_grandchild(void) {
+    pid_t child = fork();
+    if (child == 0) {
+        int opened[32];
+        for (int i = 0; i < 32; i++) {
+            opened[i] = open("/dev/null", O_RDONLY);
+            if (opened[i] < 0) _exit(255);
+        }
+        pid_t grandchild = fork();
+        if (grandchild == 0) {
+            int lost = 0;
+            for (int i = 0; i < 32; i++) lost += fcntl(opened[i], F_GETFD) < 0;
+            _exit(lost);
+        }
+        int status = test_reap(grandchild);
+        _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 255);
+    }
+    int status = test_reap(child);
+    return WIFEXITED(status) && WEXITSTATUS(status) != 255 ? WEXITSTATUS(status) : -1;
+}
+
 void test_die_with_parent(void) { prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0); }
 
 int test_pipe(int ends[2]) { return pipe2(ends, O_CLOEXEC); }

@@ -7,7 +7,8 @@ internal import _CMappedLog
 /// Works beside writers and tailers, and needs no help from them: the new form is complete, durable, and compared with
 /// the old one, before the old one goes. Killed at any moment it leaves a readable log, and what it leaves besides is
 /// removed by the next run. Positions and sequences stay what they are. All of it may be called from any thread;
-/// of two that compact, restore or repair one log at a time, in whatever processes, the second is refused.
+/// of two that compact, restore or repair one log at a time, in whatever processes, the second is refused. In a forked
+/// child, before exec, it throws `forked`.
 public enum Compactor {
     /// Compacts each segment that is sealed and wholly durable.
     ///

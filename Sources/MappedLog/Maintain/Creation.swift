@@ -18,6 +18,7 @@ struct Creation {
 
     /// Makes the log; where existing ones are accepted, a log that is there is as good.
     func run(acceptsExisting: Bool) throws(LogError) {
+        try ForkGuard.refuseForkedChild()
         var options = options
         if location.isInMemory { try options.adaptToMemory(location) }
         try options.check()

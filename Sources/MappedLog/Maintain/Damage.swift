@@ -94,6 +94,10 @@ extension Damage.Kind {
     ///
     /// Costs no record.
     public static let behindEnd = Self(rawValue: "behindEnd")
+    /// In the place of a file of `live/` stands something else, which keeps writers out.
+    ///
+    /// No record is damaged.
+    public static let liveFile = Self(rawValue: "liveFile")
     /// A named tailer's file is damaged.
     ///
     /// The log is not.
@@ -115,6 +119,7 @@ extension Damage.Kind {
         case .unreadable: "unreadable"
         case .indexEntry: "bad index entry"
         case .behindEnd: "bytes behind the end of a segment"
+        case .liveFile: "no file in live/"
         case .namedTailer: "bad named tailer"
         default: rawValue
         }

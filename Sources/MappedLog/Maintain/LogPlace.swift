@@ -47,6 +47,7 @@ struct LogPlace: Sendable {
 
     /// The place of a log whose options nobody has read yet.
     static func unreadMedium(_ location: LogLocation) throws(LogError) -> any Medium {
+        try ForkGuard.refuseForkedChild()
         let defaults = LogOptions(defaultsFor: location)
         switch location {
         case .file(let path): return FileMedium(path: path.absolute, permissions: defaults.permissions)

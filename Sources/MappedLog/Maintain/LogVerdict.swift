@@ -343,6 +343,14 @@ struct LogVerdict {
         }
     }
 
+    /// Looks at what `live/` is made of; what stands in its files goes with the machine's memory.
+    mutating func judgeLive() {
+        guard let medium = check.place.medium as? any DirectoryMedium else { return }
+        for error in medium.strangersInLive() {
+            add(.liveFile, error.file ?? medium.path, expected: "a regular file", found: error.found ?? "none")
+        }
+    }
+
     private mutating func note(_ error: LogError, _ file: FilePath) {
         report.notes.append(VerifyNote(.notPermitted, file: (error.file ?? file).string))
     }

@@ -15,6 +15,7 @@ extension Maintenance {
     ///   open or close the log; `notEmpty` where other things stand in the directory, which stays with them;
     ///   `permissionDenied`, `io`.
     public static func destroy(at location: LogLocation, isForced: Bool = false) throws(LogError) {
+        try ForkGuard.refuseForkedChild()
         switch location {
         case .file(let path):
             // What isn't surely a log stays.
@@ -35,7 +36,8 @@ extension Maintenance {
         case .blank: break
         case .table(let table, _):
             // An interrupted creation may have made none; what was removed from outside guards nothing.
-            if let found = try? WriterLock(table.lockFile()) {
+            if let file = try? table.lockFile() {
+                let found = WriterLock(file)
                 lock = found
                 try refuseWriters(found, location.path, isForced)
             }

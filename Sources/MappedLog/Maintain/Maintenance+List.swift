@@ -8,9 +8,10 @@ extension Maintenance {
     /// A look at each, which takes no lock.
     ///
     /// - Parameter medium: Which ones; nil: all in memory. Logs in files are wherever they were put: none is listed.
-    /// - Throws: `permissionDenied`, `io`.
+    /// - Throws: `forked`, `permissionDenied`, `io`.
     /// - Returns: The logs, by medium and name.
     public static func list(_ medium: LogLocation.Medium? = nil) throws(LogError) -> [ListedLog] {
+        try ForkGuard.refuseForkedChild()
         var found: [ListedLog] = []
         if medium == nil || medium == .sharedMemory { found += try listSharedMemory() }
         if medium == nil || medium == .systemV { found += listSystemV() }

@@ -3,7 +3,7 @@ internal import _CMappedLog
 
 /// What keeps a log whole: checking it, recovering it, and repairing what is damaged.
 ///
-/// All of it may be called from any thread.
+/// All of it may be called from any thread; in a forked child, before exec, it throws `forked`.
 public enum Maintenance {
     /// Checks every byte of a log, and reports all damage.
     ///
@@ -36,6 +36,7 @@ public enum Maintenance {
             // Retention has removed what it was about to read.
             if attempts < 5, try place.medium.listSegments().first?.base != first { continue }
             try verdict.judgeTailers()
+            verdict.judgeLive()
             return verdict.report(optionsFault)
         }
     }

@@ -42,12 +42,12 @@ extension DirectoryMedium {
     func openLock() throws(LogError) -> WriterLock {
         _ = try openLive("waiters", mode: writersMode, byteCount: UInt64(MLOG_WAITERS_BYTES), writable: true)
         let file = try entry("lock", of: liveDirectory)
-        let opened = try OpenFile(file, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
+        let opened = try OpenFile(file, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600, closedInChildren: true)
         if opened.byteCount == 0 {
             try opened.changeMode(writersMode.rawValue)
             try opened.allocate(16)
         }
-        return try WriterLock(opened)
+        return WriterLock(opened)
     }
 
     func writersAlive() -> WritersAlive? {
@@ -62,6 +62,18 @@ extension DirectoryMedium {
             throw error
         }
         return try lock.isShared(byte: CInt(MLOG_LOCK_WRITER))
+    }
+
+    /// What stands in the place of a file of `live/` and is none, with the error that says so.
+    ///
+    /// A look that opens nothing: who may not open them sees it too.
+    func strangersInLive() -> [LogError] {
+        ["control", "lock", "waiters"].compactMap { name in
+            let file = liveDirectory.appending(name)
+            guard let kind = try? SystemCall.statusOfName(file).st_mode & S_IFMT, kind != S_IFREG else { return nil }
+            let found = kind == S_IFLNK ? "a symbolic link" : kind == S_IFDIR ? "a directory" : "something else"
+            return OpenFile.notAFile(file, found: found)
+        }
     }
 
     // MARK: Settings and named tailers
@@ -91,8 +103,10 @@ extension DirectoryMedium {
 
     func openNamedTailer(_ name: String, create: Bool, writable: Bool) throws(LogError) -> OpenFile? {
         let file = try entry(name, of: tailersDirectory)
-        guard create else { return try openIfPresent(file, writable ? O_RDWR : O_RDONLY) }
-        let opened = try OpenFile(file, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600)
+        guard create else {
+            return try openIfPresent(file, writable ? O_RDWR : O_RDONLY, closedInChildren: writable)
+        }
+        let opened = try OpenFile(file, O_RDWR | O_CREAT | O_NOFOLLOW, mode: 0o600, closedInChildren: true)
         if opened.byteCount == 0 {
             // Who may read it could lock it, and keep its owner out.
             try opened.changeMode(writersMode.rawValue)

@@ -216,9 +216,9 @@ extension DirectoryMedium {
 
     // MARK: Small parts
 
-    func openIfPresent(_ file: FilePath, _ flags: CInt) throws(LogError) -> OpenFile? {
+    func openIfPresent(_ file: FilePath, _ flags: CInt, closedInChildren: Bool = false) throws(LogError) -> OpenFile? {
         do throws(LogError) {
-            return try OpenFile(file, flags | O_NOFOLLOW)
+            return try OpenFile(file, flags | O_NOFOLLOW, closedInChildren: closedInChildren)
         } catch  where error.errno == .noSuchFileOrDirectory {
             return nil
         }

@@ -24,8 +24,16 @@ internal import _CMappedLog
         return unsafe word.pointee == 0
     }
 
+    /// Before a log is opened, made, looked at or changed: a lock that the library took would be the parent's affair, and
+    /// what other threads of the parent were at is half done here.
+    ///
+    /// - Throws: `forked` in a child of a process that had used the library when it forked.
+    static func refuseForkedChild() throws(LogError) {
+        if isForkedChild { throw forkedError }
+    }
+
     @inline(never)
     private static var forkedError: LogError {
-        LogError(.forked, advice: "open the log anew in the child, after exec")
+        LogError(.forked, advice: "use logs in a child only after exec")
     }
 }

@@ -12,18 +12,31 @@ final class OpenFile: Sendable {
     let descriptor: CInt
     /// What is read and written in its stead there.
     let memory: MemoryPiece?
+    private let isClosedInChildren: Bool
 
-    init(_ path: FilePath, _ flags: CInt, mode: mode_t = 0) throws(LogError) {
+    /// Opens a file.
+    ///
+    /// One that is to be locked is closed in forked children: an inherited descriptor would keep a dead parent's locks.
+    init(_ path: FilePath, _ flags: CInt, mode: mode_t = 0, closedInChildren: Bool = false) throws(LogError) {
         do throws(Errno) {
-            descriptor = try SystemCall.open(path, flags, mode: mode)
+            descriptor = try SystemCall.open(path, flags, mode: mode, closedInChildren: closedInChildren)
         } catch .tooManySymbolicLinkLevels where flags & O_NOFOLLOW != 0 {
             throw Self.notAFile(path, found: "a symbolic link")
         } catch .isDirectory {
             throw Self.notAFile(path, found: "a directory")
+        } catch .tooManyUsers {
+            throw LogError(
+                .io,
+                file: path,
+                expected: "at most 1024 logs open for writing, and named tailers, in one process",
+                found: "one more",
+                advice: "close some"
+            )
         } catch {
             throw .system(error, "open(2)", file: path)
         }
         self.path = path
+        isClosedInChildren = closedInChildren
         memory = nil
         let type: mode_t
         do throws(Errno) {
@@ -31,7 +44,7 @@ final class OpenFile: Sendable {
             byteCount = UInt64(max(0, status.st_size))
             type = status.st_mode & S_IFMT
         } catch {
-            Glibc.close(descriptor)
+            if closedInChildren { mlog_close_closing_in_children(descriptor) } else { Glibc.close(descriptor) }
             throw .system(error, "fstat(2)", file: path)
         }
         // The descriptor is closed with this object, which is whole by now.
@@ -47,20 +60,24 @@ final class OpenFile: Sendable {
         self.memory = memory
         byteCount = memory.byteCount
         descriptor = -1
+        isClosedInChildren = false
     }
 
-    private static func notAFile(_ path: FilePath, found: String) -> LogError {
+    static func notAFile(_ path: FilePath, found: String) -> LogError {
         LogError(
             .damaged,
             file: path,
             expected: "a regular file",
             found: found,
-            advice: "move it out of the log, and restore the file from a copy or run `mlog repair`"
+            advice: path.removingLastComponent().lastComponent == "live"
+                ? "remove it while no process has the log open; the next one that opens it for writing makes it anew"
+                : "move it out of the log, and restore the file from a copy or run `mlog repair`"
         )
     }
 
     deinit {
-        if descriptor >= 0 { Glibc.close(descriptor) }
+        guard descriptor >= 0 else { return }
+        if isClosedInChildren { mlog_close_closing_in_children(descriptor) } else { Glibc.close(descriptor) }
     }
 
     /// Reads up to the end of the file; the count of bytes that were there.
@@ -209,6 +226,14 @@ final class OpenFile: Sendable {
         if self.byteCount == 0 { storeInPlace() }
         do throws(Errno) { try SystemCall.allocate(descriptor, byteCount) } catch {
             throw .system(error, "fallocate(2)", file: path)
+        }
+    }
+
+    /// Of a file that nobody maps: who looked behind the new end would get SIGBUS.
+    func truncate(_ byteCount: UInt64) throws(LogError) {
+        if memory != nil { return }
+        do throws(Errno) { try SystemCall.truncate(descriptor, byteCount) } catch {
+            throw .system(error, "ftruncate(2)", file: path)
         }
     }
 

@@ -52,7 +52,8 @@ struct SharedMemoryMedium: DirectoryMedium {
         let spare = path.appending(Self.sparePrefix + UInt64.random(in: .min ... .max).hexadecimal(digits: 16))
         let isFirst = try spares().isEmpty
         try rename(file, to: spare)
-        guard isFirst, let opened = try? OpenFile(spare, O_RDWR | O_NOFOLLOW), (try? opened.tryLock(F_WRLCK)) == true
+        guard isFirst, let opened = try? OpenFile(spare, O_RDWR | O_NOFOLLOW, closedInChildren: true),
+            (try? opened.tryLock(F_WRLCK)) == true
         else { return try unlink(spare) }
     }
 

@@ -7,8 +7,20 @@ enum SystemCall {
     static var lastError: Errno { Errno(rawValue: Glibc.errno) }
 
     /// `openat(2)` with a mode; `O_CLOEXEC` is always set.
-    static func open(_ path: FilePath, _ flags: CInt, mode: mode_t = 0) throws(Errno) -> CInt {
-        let status = unsafe path.withPlatformString { unsafe mlog_openat(AT_FDCWD, $0, flags | O_CLOEXEC, mode) }
+    ///
+    /// What forked children close is closed with `mlog_close_closing_in_children` only.
+    static func open(
+        _ path: FilePath,
+        _ flags: CInt,
+        mode: mode_t = 0,
+        closedInChildren: Bool = false
+    ) throws(Errno) -> CInt {
+        let flags = flags | O_CLOEXEC
+        let status = unsafe path.withPlatformString {
+            closedInChildren
+                ? unsafe mlog_open_closing_in_children($0, flags, mode)
+                : unsafe mlog_openat(AT_FDCWD, $0, flags, mode)
+        }
         return try check(status)
     }
 
@@ -100,6 +112,11 @@ enum SystemCall {
     /// `fallocate(2)`: blocks for `byteCount` bytes from the start, or an error.
     static func allocate(_ descriptor: CInt, _ byteCount: UInt64) throws(Errno) {
         _ = try check(mlog_fallocate(descriptor, byteCount))
+    }
+
+    /// `ftruncate(2)`.
+    static func truncate(_ descriptor: CInt, _ byteCount: UInt64) throws(Errno) {
+        guard ftruncate(descriptor, off_t(byteCount)) == 0 else { throw lastError }
     }
 
     /// `sync_file_range(2)`: the disk begins to write what is dirty in a range; nothing waits for it.

@@ -7,18 +7,13 @@ internal import _CMappedLog
 /// Byte 0 is the gate, held for the length of an open or close; byte 1 is held by each writer, shared, and
 /// exclusively by the first one while it recovers; byte 2 by who puts one form of a segment in the place of another;
 /// byte 3, of a log in memory, by who adds or drops a segment. The kernel drops them with the last descriptor, so that
-/// only a death ends them; in System V shared memory they are semaphores, which it undoes. The descriptor is never mapped, and closed in forked children: either would keep a dead
-/// writer's lock alive.
+/// only a death ends them; in System V shared memory they are semaphores, which it undoes. The descriptor is never
+/// mapped, and closed in forked children: either would keep a dead writer's lock alive.
 final class WriterLock: Sendable {
     private let file: OpenFile
-    private let closing: ClosingInChildren?
 
-    init(_ file: OpenFile) throws(LogError) {
-        self.file = file
-        closing = file.memory == nil ? try ClosingInChildren(file) : nil
-    }
-
-    deinit { closing?.forget() }
+    /// - Parameter file: `live/lock`, which forked children close.
+    init(_ file: OpenFile) { self.file = file }
 
     /// Whether the file that was locked is still the one of that name; a replaced one would split its users in two.
     func isCurrent() -> Bool { file.isCurrent() }

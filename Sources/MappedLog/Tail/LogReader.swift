@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Synchronization
 internal import SystemPackage
 internal import _CMappedLog
@@ -16,6 +17,8 @@ final class LogReader: Sendable {
     private let firstControl: ControlBlock?
     /// Whether the control block was found to be of this boot and this log; that never changes back.
     private let isOurs = Atomic<Bool>(false)
+    /// When it was last looked whether the log is still at its path.
+    private let lastLook = Atomic<Int64>(mlog_clock_read(CLOCK_MONOTONIC))
     private let state: Mutex<State>
 
     private struct State {
@@ -82,6 +85,24 @@ final class LogReader: Sendable {
         guard control.isReady(on: system, for: log.id) else { return nil }
         isOurs.store(true, ordering: .relaxed)
         return control
+    }
+
+    /// For who has waited in vain: looks, once a second, whether `live/control` is still the one that was opened.
+    ///
+    /// Where it isn't, the log was removed, or another one made in its place: here nothing would ever come again.
+    ///
+    /// - Throws: `moved`.
+    func checkStillThere() throws(LogError) {
+        let now = mlog_clock_read(CLOCK_MONOTONIC)
+        guard now - lastLook.load(ordering: .relaxed) >= 1_000_000_000 else { return }
+        guard let control, !control.file.isCurrent() else { return lastLook.store(now, ordering: .relaxed) }
+        throw LogError(
+            .moved,
+            file: log.medium.path,
+            expected: "the log that was opened",
+            found: "another one, or none",
+            advice: "open the log where it is now"
+        )
     }
 
     var epoch: UInt64? { control?.words.epoch.load() }

@@ -15,12 +15,14 @@ final class NamedTailerFile: Sendable {
         var isProtecting: Bool
     }
 
+    private static let advice =
+        "set it anew with `mlog tailers LOG reset NAME --to …`, or forget it with `mlog tailers LOG remove NAME`"
+
     let file: OpenFile
     private let log: LogPlace
     private let forkGuard: ForkGuard
     /// The slot that is known to be on the disk; nil: nobody knows which.
     private let flushedSlot = Mutex<UInt64?>(nil)
-    private let closing = Mutex<ClosingInChildren?>(nil)
 
     /// 1 to 64 letters, digits, `.`, `_` and `-` of ASCII; a letter or digit comes first.
     static func isValidName(_ name: String) -> Bool {
@@ -38,8 +40,16 @@ final class NamedTailerFile: Sendable {
         return name.utf8.allSatisfy { isAlphanumeric($0) || "._-".utf8.contains($0) }
     }
 
+    /// Where any length is accepted, the file is to be removed, or to be given its own length.
+    ///
     /// - Throws: `invalidName`; `damaged` where the file has another size; `notFound` where there is none and none is to be made.
-    init(_ name: String, in log: LogPlace, create: Bool, writable: Bool) throws(LogError) {
+    init(
+        _ name: String,
+        in log: LogPlace,
+        create: Bool,
+        writable: Bool,
+        acceptsAnyLength: Bool = false
+    ) throws(LogError) {
         guard Self.isValidName(name) else {
             throw LogError(
                 .invalidName,
@@ -51,7 +61,7 @@ final class NamedTailerFile: Sendable {
         }
         // One without bytes was begun, and its maker died or found the disk full: it never was a tailer.
         guard let file = try log.medium.openNamedTailer(name, create: create, writable: writable),
-            create || file.byteCount > 0
+            create || acceptsAnyLength || file.byteCount > 0
         else {
             throw LogError(
                 .notFound,
@@ -65,31 +75,30 @@ final class NamedTailerFile: Sendable {
         self.log = log
         forkGuard = try ForkGuard()
         // One that was just made had no bytes when it was opened; nor has one whose making a crash cut short.
-        guard file.byteCount == UInt64(MLOG_TAILER_FILE_BYTES) || file.byteCount == 0 else {
+        guard acceptsAnyLength || file.byteCount == UInt64(MLOG_TAILER_FILE_BYTES) || file.byteCount == 0 else {
             throw LogError(
                 .damaged,
                 file: file.path,
                 expected: "\(MLOG_TAILER_FILE_BYTES) bytes",
                 found: "\(file.byteCount)",
-                advice: "remove it, or set it anew with `mlog tailers LOG reset NAME --to …`"
+                advice: Self.advice
             )
         }
     }
 
-    deinit { closing.withLock { $0?.forget() } }
-
-    /// Takes the tailer for this process, until the file is closed.
-    ///
-    /// A forked child's descriptor would keep it for a parent that died.
+    /// Takes the tailer for this process, until the file, which was opened to be written, is closed.
     ///
     /// - Returns: False when it is open elsewhere.
-    func tryLock() throws(LogError) -> Bool {
-        if file.memory == nil {
-            try closing.withLock { closing throws(LogError) in
-                if closing == nil { closing = try ClosingInChildren(file) }
-            }
-        }
-        return try file.tryLock(F_WRLCK)
+    func tryLock() throws(LogError) -> Bool { try file.tryLock(F_WRLCK) }
+
+    /// Gives the file its length, whatever was done to it: what it lacks is zeros, and what is too much goes.
+    ///
+    /// Nobody maps it, so nobody minds that it shrinks. Only the lock's holder.
+    func restoreLength() throws(LogError) {
+        let byteCount = UInt64(MLOG_TAILER_FILE_BYTES)
+        if try file.currentByteCount() == byteCount { return }
+        try file.truncate(byteCount)
+        try file.allocate(byteCount)
     }
 
     /// Whether somebody holds the lock; a look, which takes nothing.
@@ -152,7 +161,7 @@ final class NamedTailerFile: Sendable {
                 file: file.path,
                 expected: "a slot with a right CRC",
                 found: "none",
-                advice: "set it anew with `mlog tailers LOG reset NAME --to …`"
+                advice: Self.advice
             )
         }
         guard best.flags & ~MLOG_TAILER_PROTECTING == 0 else {

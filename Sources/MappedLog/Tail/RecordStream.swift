@@ -40,7 +40,7 @@ public struct RecordStream: AsyncSequence, Sendable {
 
         /// The next record, as soon as there is one; nil when the task was cancelled.
         ///
-        /// - Throws: As ``Tailer/next()`` and ``Log/tailer(from:visibility:checksums:)``.
+        /// - Throws: As ``Tailer/wait(upTo:)`` and ``Log/tailer(from:visibility:checksums:)``.
         /// - Returns: The record.
         public mutating func next() async throws(LogError) -> RetainedRecord? {
             try await next(isolation: nil)
@@ -49,7 +49,7 @@ public struct RecordStream: AsyncSequence, Sendable {
         /// The next record, as soon as there is one; nil when the task was cancelled.
         ///
         /// - Parameter actor: The actor to stay on.
-        /// - Throws: As ``Tailer/next()`` and ``Log/tailer(from:visibility:checksums:)``.
+        /// - Throws: As ``Tailer/wait(upTo:)`` and ``Log/tailer(from:visibility:checksums:)``.
         /// - Returns: The record.
         public mutating func next(
             isolation actor: isolated (any Actor)?
@@ -59,6 +59,7 @@ public struct RecordStream: AsyncSequence, Sendable {
                 if let record = try box.tailer.retainedNext() { return record }
                 let place = box.tailer.waitPlace
                 try await stream.reader.sleeper.sleep(until: place.event) { place.hasNews }
+                if !place.hasNews { try stream.reader.checkStillThere() }
             }
             return nil
         }

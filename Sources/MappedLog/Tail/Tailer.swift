@@ -125,7 +125,8 @@ public struct Tailer: ~Copyable {
     /// ``Log/records(from:visibility:)``.
     ///
     /// - Parameter duration: How long at most.
-    /// - Throws: `reentrant` inside an in-place append of any log, and as ``next()``.
+    /// - Throws: `reentrant` inside an in-place append of any log; `moved`, within a second or two, where the log was
+    ///   removed or replaced while nothing came; as ``next()``.
     /// - Returns: Whether there is something.
     public mutating func wait(upTo duration: Duration) throws(LogError) -> Bool {
         if let thread = unsafe mlog_thread(), unsafe mlog_thread_log(thread) != nil { throw .reentrant }
@@ -139,6 +140,7 @@ public struct Tailer: ~Copyable {
             if left <= .zero { return try nextWord() != nil }
             try sleep(left)
             if try nextWord() != nil { return true }
+            try cursor.reader.checkStillThere()
         }
     }
 

@@ -122,9 +122,11 @@ static inline void mlog_cpu_pause(void) {
 
 // A word that is 1 in the process that asked first and 0 in its forked children (MADV_WIPEONFORK). NULL: no memory.
 const volatile uint32_t *mlog_fork_guard(void);
-// Closes the descriptor in forked children: an inherited one would keep the parent's lock alive.
-int mlog_close_in_children(int descriptor);
-void mlog_forget_close_in_children(int descriptor);
+// open(2) with a mode, of a descriptor that forked children close (pthread_atfork(3)): an inherited one would keep the
+// parent's locks alive. -EUSERS: there are 1024 already.
+int mlog_open_closing_in_children(const char *path, int flags, mode_t mode);
+// Drops such a descriptor's locks and closes it; does nothing in a forked child, where it is closed already.
+void mlog_close_closing_in_children(int descriptor);
 
 // ---- Threads inside a log ------------------------------------------------------------------------------------
 // Each thread has a mark that says which log it is in. It costs an append two plain stores, and lets a close wait

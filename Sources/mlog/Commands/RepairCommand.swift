@@ -37,7 +37,13 @@ struct RepairCommand: ParsableCommand {
             let bytes = range.upperBound - range.lowerBound
             text.add(line: "skipped \(bytes) bytes from position \(range.lowerBound) on", .bad)
         }
-        if report.mended.isEmpty && report.skippedRanges.isEmpty { text.add(line: "nothing was damaged", .good) }
+        for damage in report.unmended {
+            let advice = damage.kind == .namedTailer ? "; 'mlog tailers \(log) reset NAME --to …' sets it anew" : ""
+            text.add(line: "left as it is: \(damage.file): \(damage.what)\(advice)", .bad)
+        }
+        if report.mended.isEmpty && report.unmended.isEmpty && report.skippedRanges.isEmpty {
+            text.add(line: "nothing was damaged", .good)
+        }
         for damage in report.mended where damage.affectedPositions == nil {
             text.add(line: "mended: \(damage.file): \(damage.what)")
         }

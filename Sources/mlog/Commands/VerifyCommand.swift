@@ -34,6 +34,18 @@ struct VerifyCommand: ParsableCommand {
         } else {
             try text(report).print()
         }
+        if report.findings.allSatisfy({ $0.kind == .namedTailer }), !report.isWhole {
+            throw CommandFailure(
+                "\(log): a named tailer is damaged, no record is; 'mlog tailers \(log) reset NAME --to …' sets it anew, "
+                    + "'mlog tailers \(log) remove NAME' forgets it"
+            )
+        }
+        if report.findings.contains(where: { $0.kind == .liveFile }) {
+            throw CommandFailure(
+                "\(log): writers are kept out; remove what is no file from live/ while no process has the log open: the "
+                    + "next one that opens it for writing makes it anew"
+            )
+        }
         guard report.isWhole else {
             throw CommandFailure("\(log): the log is damaged; 'mlog repair \(log)' makes what is left of it usable")
         }

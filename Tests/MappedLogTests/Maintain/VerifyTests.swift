@@ -20,6 +20,31 @@ import Testing
         }
     }
 
+    @Test(arguments: ["control", "lock", "waiters"], ["link", "fifo", "directory"])
+    func `what is no file in live is found, and advice helps`(name: String, kind: String) throws {
+        try withTemporaryDirectory { directory in
+            let path = try Sample(in: directory).path
+            let file = path.appending("live").appending(name).string
+            try FileManager.default.removeItem(atPath: file)
+            switch kind {
+            case "link": #expect(unsafe symlink("/dev/null", file) == 0)
+            case "fifo": #expect(unsafe mkfifo(file, 0o600) == 0)
+            default: #expect(unsafe mkdir(file, 0o700) == 0)
+            }
+            let report = try Maintenance.verify(at: path)
+            #expect(report.findings.map(\.kind) == [.liveFile])
+            #expect(report.findings.map(\.file) == [file])
+            for error in [failure { _ = try Log.open(at: path) }, failure { _ = try Maintenance.repair(at: path) }] {
+                #expect(error?.code == .damaged)
+                #expect(error?.file?.string == file)
+                #expect(error?.advice.hasPrefix("remove it while no process") == true)
+            }
+            try FileManager.default.removeItem(atPath: file)
+            try Log.open(at: path).close()
+            #expect(try Maintenance.verify(at: path).isWhole)
+        }
+    }
+
     @Test(arguments: Harm.all)
     func `damage is found`(harm: Harm) throws {
         try withTemporaryDirectory { directory in

@@ -1,3 +1,4 @@
+import Glibc
 import MappedLog
 import MappedLogTestSupport
 import SystemPackage
@@ -43,6 +44,30 @@ import Testing
             _ = try log.tailer(named: "late", startingAt: .sequence(30))
             #expect(try log.tailer(named: "late", startingAt: .first).tailer.sequence == 30)
             #expect(try log.namedTailers().map(\.name) == ["late"])
+        }
+    }
+
+    @Test(arguments: [0, 60, 4096, 100_000], [true, false])
+    func `a named tailer whose file was cut or grown is set anew, and forgotten`(byteCount: Int, isReset: Bool) throws {
+        try withTemporaryDirectory { directory in
+            let path = directory.appending("log")
+            let log = try makeLog(at: path)
+            do { _ = try log.tailer(named: "cut") }
+            let file = path.appending("tailers").appending("cut")
+            #expect(unsafe truncate(file.string, byteCount) == 0)
+            if byteCount > 0 {
+                #expect(failure { _ = try log.tailer(named: "cut") }?.code == .damaged)
+                #expect(try Maintenance.verify(at: path).findings.map(\.kind) == [.namedTailer])
+            }
+            if isReset {
+                try log.resetNamedTailer("cut", to: .sequence(30))
+                #expect(try log.namedTailers().map(\.sequence) == [30])
+                #expect(try log.tailer(named: "cut").tailer.sequence == 30)
+            } else {
+                try log.removeNamedTailer("cut")
+                #expect(try log.namedTailers() == [])
+            }
+            #expect(try Maintenance.verify(at: path).isWhole)
         }
     }
 

@@ -129,6 +129,32 @@ import _CMappedLog
         }
     }
 
+    @Test(arguments: [LogMedium.file, .sharedMemory])
+    func `who waits for a log that was made anew says so`(on medium: LogMedium) async throws {
+        try await withTemporaryLogs(on: medium) { directory in
+            let path = directory.appending("log")
+            let first = try Log.create(at: path, options: medium.small)
+            try first.append([1])
+            let reader = try Log.openReadOnly(at: path)
+            var tailer = try reader.tailer()
+            #expect(try tailer.nextSeen() != nil)
+            var iterator = reader.records().makeAsyncIterator()
+            #expect(try await iterator.next(isolation: nil) != nil)
+            try first.close()
+            try Maintenance.destroy(at: LogLocation(path))
+            let second = try Log.create(at: path, options: medium.small)
+            try second.append([2])
+            #expect(failure { _ = try tailer.wait(upTo: .seconds(10)) }?.code == .moved)
+            do throws(LogError) {
+                _ = try await iterator.next(isolation: nil)
+                Issue.record("nothing came, and nobody said so")
+            } catch {
+                #expect(error.code == .moved, "\(error)")
+            }
+            try second.close()
+        }
+    }
+
     @Test(arguments: LogMedium.allCases)
     func `retained records outlive the tailer, the log and its files`(on medium: LogMedium) throws {
         try withTemporaryLogs(on: medium) { directory in

@@ -11,6 +11,10 @@
 
 // fork(2). The child is killed when the thread that made it ends, unless `outlives_parent`.
 pid_t test_fork(int outlives_parent);
+// A child that only waits, half a minute at most, for the word to be another than 0; -1: none could be made.
+pid_t test_fork_waiting(const uint64_t *word);
+// A child opens files, and forks: how many of them its own child finds closed; -1: they could not be made.
+int test_lost_by_grandchild(void);
 // This process is killed with the thread that started it.
 void test_die_with_parent(void);
 // pipe2(2) with O_CLOEXEC.

@@ -109,7 +109,7 @@ struct SystemVMedium: Medium {
         )
     }
 
-    func openLock() throws(LogError) -> WriterLock { try WriterLock(table.lockFile()) }
+    func openLock() throws(LogError) -> WriterLock { WriterLock(try table.lockFile()) }
 
     func writersAlive() -> WritersAlive? {
         guard let set = try? table.semaphores() else { return nil }
