@@ -244,7 +244,12 @@ struct Repair {
         if try scanner.firstNonZero(in: range) != nil {
             report.keep(try log.medium.setAside(scanner.file, range, position: row.base + range.lowerBound))
         }
-        let known = sequence ?? verdict.lastKnownSequence(before: index)
+        var known = sequence ?? verdict.lastKnownSequence(before: index)
+        // No number is used twice, as far as anything still knows of it.
+        if known == nil, let hint, hint.tail <= row.base + SegmentGeometry.dataStart {
+            known = hint.sequence
+            largest = max(largest, hint.largest_timestamp)
+        }
         let line = ActivationLine(baseSequence: known ?? 0, largestTimestampBefore: largest)
         try scanner.file.write(line.encoded(for: segment.header), at: range.lowerBound)
         try scanner.file.flushData()

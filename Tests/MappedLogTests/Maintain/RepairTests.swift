@@ -40,6 +40,23 @@ import Testing
         }
     }
 
+    @Test func `no sequence is used twice where all segments with records are gone`() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory.appending("log")
+            let log = try Log.create(at: path, options: LogOptions(segmentSize: 65536))
+            for number in 0..<500 { try log.append([UInt8(number % 256)]) }
+            let next = path.appending("0000000000010000.mlog")
+            while !FileManager.default.fileExists(atPath: next.string) { usleep(1000) }
+            try log.close()
+            try FileManager.default.removeItem(atPath: path.appending("0000000000000000.mlog").string)
+            #expect(throws: LogError.self) { try Log.open(at: path) }
+            _ = try Maintenance.repair(at: path)
+            let again = try Log.open(at: path)
+            #expect(try again.append([7]).sequence == 500)
+            try again.close()
+        }
+    }
+
     private func check(_ sample: Sample, lost: Set<UInt64>, _ report: RepairReport) throws {
         #expect(!report.mended.isEmpty)
         #expect(report.unmended == [])
