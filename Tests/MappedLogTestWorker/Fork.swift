@@ -92,7 +92,8 @@ struct ForkAndDie: ParsableCommand {
         let named = try log.tailer(named: "died")
         defer { withExtendedLifetime(named.name) {} }
         if test_fork(1) == 0 {
-            // Bounded: nobody is left who would end it.
+            // Bounded: nobody is left who would end it, and Swift may wait for a lock that another thread had.
+            alarm(40)
             for _ in 0..<3000 where board[.stop] == 0 { test_sleep_ns(10_000_000) }
             board[.signal] = 2
             _exit(0)
