@@ -32,6 +32,8 @@ struct Brim: ParsableCommand {
         for _ in 0..<100 { try append() }
         // And again from full: then the bound is reached, and the log takes no more.
         for _ in 0..<200 { try append() }
+        // What the log drops to prepare a segment is free for a moment, and would be taken from it.
+        usleep(200_000)
         try fill(filler)
         for _ in 0..<200 { try append() }
         var tailer = try log.tailer()

@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Synchronization
 internal import _CMappedLog
 
@@ -8,6 +9,9 @@ final class WritableSegments: Sendable {
     let log: LogPlace
     private let isFlushed: Bool
     private let open = Mutex<[UInt64: Segment]>([:])
+    /// For memory that is about to come free; the append lock may be held meanwhile.
+    private static let tries = 50
+    private static let pauseMicroseconds: UInt32 = 1_000
 
     init(_ log: LogPlace, _ durability: Durability) {
         self.log = log
@@ -41,8 +45,19 @@ final class WritableSegments: Sendable {
         if let segment = try existing(base) { return segment }
         // What nobody will flush needs no mapping any more, and can be used again where nobody else has one.
         if !log.medium.isPersistent { drop(before: base - min(base, log.geometry.segmentSize)) }
-        try log.prepareSegment(base)
+        try prepareSegment(base)
         return try segment(base)
+    }
+
+    /// In memory, that of a segment which has been dropped is free only when the background threads have let go of it too.
+    private func prepareSegment(_ base: UInt64) throws(LogError) {
+        for _ in 0..<Self.tries {
+            do throws(LogError) { return try log.prepareSegment(base) } catch {
+                guard error.code == .diskFull, !log.medium.isPersistent else { throw error }
+                usleep(Self.pauseMicroseconds)
+            }
+        }
+        try log.prepareSegment(base)
     }
 
     /// Lets go of segments that nobody here will flush or append to again.

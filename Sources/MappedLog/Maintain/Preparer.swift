@@ -56,7 +56,9 @@ final class Preparer: Sendable {
 
     /// How far this process has populated which segment, and from where on it is still mapped.
     private struct Populated {
-        var segment: Segment?
+        var base: UInt64?
+        /// Weak: of a log in memory it may have been dropped since, and its memory is needed.
+        weak var segment: Segment?
         var end: UInt64 = 0
         var start: UInt64 = 0
     }
@@ -68,8 +70,11 @@ final class Preparer: Sendable {
         while true {
             let tail = control.currentSlot().tail
             let base = geometry.base(of: tail)
-            if populated.segment?.base != base { try enter(base, &populated) }
-            guard let active = populated.segment else { return Self.idlePause }
+            if populated.base != base { try enter(base, &populated) }
+            guard let active = populated.segment else {
+                populated.base = nil
+                continue
+            }
             // Counted from the start of the active segment, into the next one.
             let offset = tail - base
             letGo(of: active, before: offset, &populated)
@@ -126,13 +131,13 @@ final class Preparer: Sendable {
         let geometry = segments.log.geometry
         let segment = try segments.segment(base)
         var ahead: UInt64 = 0
-        if let last = populated.segment {
+        if let last = populated.base, last != base {
             // A segment has been sealed.
             housekeeper.ring()
-            last.mapping.letGo(from: 0, byteCount: last.mapping.byteCount)
-            if last.base + geometry.segmentSize == base { ahead = populated.end - min(populated.end, geometry.dataEnd) }
+            if let mapping = populated.segment?.mapping { mapping.letGo(from: 0, byteCount: mapping.byteCount) }
+            if last + geometry.segmentSize == base { ahead = populated.end - min(populated.end, geometry.dataEnd) }
         }
-        populated = Populated(segment: segment, end: ahead)
+        populated = Populated(base: base, segment: segment, end: ahead)
     }
 
     /// As many bytes as can be let go of without a page being split, at most.
