@@ -129,7 +129,8 @@ extension Appender {
 
     /// Makes whole what the dead owner of the lock left; the lock is held when this returns.
     ///
-    /// - Throws: with the lock let go, when the repair fails: then the log needs recovery.
+    /// - Throws: with the lock let go, when the repair can't begin here, and is left to the next, or fails: then the log
+    ///   needs recovery.
     @inline(never)
     func takeOverFromDeadOwner() throws(LogError) {
         if control.needsRecovery.load() == 0 { control.needsRecovery.store(UInt32(MLOG_REPAIR_DUE)) }
