@@ -37,12 +37,22 @@ extension Log {
     /// - Returns: Where the record stands.
     @discardableResult
     public func append(_ payload: RawSpan, timestamp: Timestamp? = nil) throws(LogError) -> Appended {
-        try unsafe payload.withUnsafeBytes { bytes in unsafe appendResult(bytes, timestamp) }.get()
+        // The span is borrowed until the append returns. In the closure, all of it would be a call more.
+        let bytes = unsafe payload.withUnsafeBytes { bytes in unsafe bytes }
+        return try unsafe appendBytes(bytes, timestamp).get()
+    }
+
+    @usableFromInline
+    func appendResult(_ bytes: UnsafeRawBufferPointer, _ timestamp: Timestamp?) -> Result<Appended, LogError> {
+        unsafe appendBytes(bytes, timestamp)
     }
 
     /// Closures infer `any Error`: a result keeps the type.
-    @usableFromInline
-    func appendResult(_ bytes: UnsafeRawBufferPointer, _ timestamp: Timestamp?) -> Result<Appended, LogError> {
+    @inline(__always)
+    private func appendBytes(
+        _ bytes: UnsafeRawBufferPointer,
+        _ timestamp: Timestamp?
+    ) -> Result<Appended, LogError> {
         guard let appender else { return .failure(readOnly) }
         return appender.use { appender in
             do throws(LogError) {

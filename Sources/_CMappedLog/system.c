@@ -223,6 +223,11 @@ int mlog_membarrier_register(void) {
 
 int mlog_membarrier(void) { return result(syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL_EXPEDITED, 0, 0)); }
 
+void mlog_schedule_as_batch(void) {
+    struct sched_param parameters = {0};
+    if (sched_getscheduler(0) == SCHED_OTHER) sched_setscheduler(0, SCHED_BATCH, &parameters);
+}
+
 // ---- fork and re-entry ---------------------------------------------------------------------------------------
 
 static pthread_once_t guard_once = PTHREAD_ONCE_INIT;
@@ -321,6 +326,8 @@ static void prepare_marks(void) {
     if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0) mlog_threads_need_fence = 1;
 }
 
+void mlog_threads_prepare(void) { pthread_once(&marks_once, prepare_marks); }
+
 // ThreadSanitizer knows a mutex by the C library's calls.
 #if defined(__SANITIZE_THREAD__)
 #define IS_WATCHED 1
@@ -344,7 +351,7 @@ static mlog_robust_list *find_robust_list(void) {
 }
 
 mlog_thread_mark *mlog_thread_mark_make(void) {
-    pthread_once(&marks_once, prepare_marks);
+    mlog_threads_prepare();
     mlog_thread_mark *mark = atomic_load(&all_marks);
     for (; mark != NULL; mark = mark->next) {
         uint32_t is_taken = 0;
@@ -365,7 +372,7 @@ mlog_thread_mark *mlog_thread_mark_make(void) {
 }
 
 void mlog_fence_all_threads(void) {
-    pthread_once(&marks_once, prepare_marks);
+    mlog_threads_prepare();
     mlog_full_fence();
     if (!mlog_threads_need_fence) syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
 }

@@ -4,7 +4,7 @@ internal import _CMappedLog
 
 extension Appender {
     /// The slow half of `begin`: refuses when the log is closed for writing, maps the active segment when another
-    /// process has moved on, rolls when the segment is full, and finds that the preparer is to be rung.
+    /// process has moved on, rolls when the segment is full, and finds that the populator is to be rung.
     @inline(never)
     func makeRoom(_ turn: inout Turn, _ room: UInt64) throws(LogError) {
         if let failure = writingFailure() { throw failure }
@@ -21,20 +21,7 @@ extension Appender {
         if !geometry.fits(offset: turn.offset, size: room, isEnd: false) { try roll(&turn) }
         guard unsafe turn.offset + room > local.pointee.bellOffset else { return }
         turn.isAtBell = true
-        letGoForPreparer(turn.offset)
-        unsafe local.pointee.unansweredBell = turn.offset
         setBell(turn.offset + Self.bellDistance)
-    }
-
-    /// A preparer that is held up, by a disk that is slow to take the next segment, doesn't let go of what lies behind
-    /// the tail either.
-    private func letGoForPreparer(_ offset: UInt64) {
-        guard unsafe local.pointee.unansweredBell < offset else { return }
-        let first = unsafe local.pointee.unansweredBell
-        let (start, end) = (
-            Preparer.wholePieces(first - min(first, 2 * Self.bellDistance)), Preparer.wholePieces(offset)
-        )
-        unsafe active.pointee?.mapping.letGo(from: Int(start), byteCount: Int(end - start))
     }
 
     /// Why nothing may be written any more, or nil.
@@ -47,12 +34,11 @@ extension Appender {
         let base = geometry.base(of: turn.slot.tail)
         if unsafe local.pointee.base != base {
             let segment = try segments.segment(base)
-            letGoForPreparer(geometry.segmentSize)
-            unsafe local.pointee.unansweredBell = .max
             unsafe active.pointee = segment
             unsafe local.pointee.start = segment.start
             unsafe local.pointee.seed = segment.seed
             unsafe local.pointee.base = base
+            unsafe local.pointee.indexedEnd = 0
             setBell(0)
         }
         turn.offset = turn.slot.tail - base

@@ -17,7 +17,7 @@ internal import _CMappedLog
     private let waiters: Waiters
     /// An append that makes so many bytes not durable has to flush.
     private let flushLimit: UInt64
-    private let preparer: BackgroundThread
+    private let populator: BackgroundThread
     private let housekeeper: BackgroundThread
     /// What every append of this process looks at.
     nonisolated(unsafe) let local: UnsafeMutablePointer<Local>
@@ -34,7 +34,7 @@ internal import _CMappedLog
         unsafe SharedWord(UnsafeMutableRawPointer(local) + MemoryLayout<Local>.offset(of: field)!)
     }
 
-    /// How far the preparer may fall behind before an append does without it.
+    /// How far an append goes on before it rings once more.
     static let bellDistance: UInt64 = 8 << 20
 
     /// Far from every position, so that the offset of any tail is out of the segment.
@@ -50,10 +50,10 @@ internal import _CMappedLog
         var isClosed: UInt32 = 0
         /// Under the append lock: an append up to this offset of the active segment needs nothing but a lock.
         var limit: UInt64 = 0
-        /// Under the append lock: the first append beyond this offset rings the preparer.
+        /// Under the append lock: the first append beyond this offset rings the populator.
         var bellOffset: UInt64 = 0
-        /// Under the append lock: where the preparer was rung last and hasn't come yet; `.max`: nowhere.
-        var unansweredBell = UInt64.max
+        /// Under the append lock: blocks of the active segment up to here have their index entries.
+        var indexedEnd: UInt64 = 0
         /// Not 0: the housekeeper sleeps until the next append rings.
         var wantsBell: UInt32 = 0
     }
@@ -70,7 +70,7 @@ internal import _CMappedLog
         /// Of the active segment.
         nonisolated(unsafe) var start: UnsafeMutableRawPointer
         var seed: UInt32
-        /// Whether the preparer is to be rung.
+        /// Whether the populator is to be rung.
         var isAtBell = false
     }
 
@@ -78,7 +78,7 @@ internal import _CMappedLog
         control block: ControlBlock,
         waiters: Waiters,
         segments: WritableSegments,
-        preparer: BackgroundThread,
+        populator: BackgroundThread,
         housekeeper: BackgroundThread,
         durability: Durability,
         options: OpenOptions
@@ -97,7 +97,8 @@ internal import _CMappedLog
             case .everyAppend: 1
             }
         forkGuard = try ForkGuard()
-        self.preparer = preparer
+        mlog_threads_prepare()
+        self.populator = populator
         self.housekeeper = housekeeper
         unsafe active = .allocate(capacity: 1)
         unsafe active.initialize(to: nil)
@@ -165,8 +166,10 @@ internal import _CMappedLog
         let frame = unsafe turn.start + Int(truncatingIfNeeded: turn.offset)
         let word = FrameWord(kind: .record, length: UInt32(truncatingIfNeeded: count))
         unsafe write(payload, frame, word, turn, position: slot.tail, timestamp: time)
-        index(turn, turn.offset, slot)
+        if !isBrief { index(turn, turn.offset, slot) }
         unsafe commit(word, at: frame)
+        // Behind the commit: of a thread that died before it another process's repair would have cleared the entry.
+        if !isBrief { setIndexed(turn.offset) }
         finish(turn, isBrief: isBrief)
         return Appended(sequence: slot.sequence, position: slot.tail, end: slot.tail &+ size)
     }
@@ -273,7 +276,7 @@ internal import _CMappedLog
     @inline(__always)
     private func lag(_ position: UInt64, _ turn: Turn) -> UInt32 {
         let lag = (position &- turn.control.durable.load()) >> 3
-        return lag < UInt64(UInt32.max) ? UInt32(truncatingIfNeeded: lag) : .max
+        return lag >> 32 == 0 ? UInt32(truncatingIfNeeded: lag) : .max
     }
 
     /// Writes the index entry if the frame is the first of its block.
@@ -286,6 +289,12 @@ internal import _CMappedLog
                     &+ offset / SegmentGeometry.blockSize &* UInt64(MLOG_INDEX_ENTRY_BYTES)
             )
         if unsafe entry.load(as: UInt32.self) == 0 { addIndexEntry(offset, slot) }
+    }
+
+    /// Under the append lock: the block of this offset has its index entry.
+    private func setIndexed(_ offset: UInt64) {
+        unsafe local.pointee.indexedEnd = (offset / SegmentGeometry.blockSize + 1) * SegmentGeometry.blockSize
+        setLimit()
     }
 
     @inline(never)
@@ -309,7 +318,7 @@ internal import _CMappedLog
         turn.control.generation.store(turn.generation &+ 1)
         unsafe isBrief ? mutex.unlockBrief(turn.thread) : mutex.unlock(turn.thread)
         waiters.wake(.committed)
-        if turn.isAtBell { preparer.ring() }
+        if turn.isAtBell { populator.ring() }
         if wantsBell.relaxedLoad() != 0 { ringHousekeeper() }
     }
 
@@ -346,17 +355,19 @@ internal import _CMappedLog
     /// An append behind this offset of a segment rings the bell, so that more is populated.
     func setBell(base: UInt64, offset: UInt64) throws(LogError) {
         guard case .clean = try mutex.lock() else { return try takeOverAndLetGo() }
-        if unsafe local.pointee.base == base {
-            setBell(offset)
-            unsafe local.pointee.unansweredBell = .max
-        }
+        if unsafe local.pointee.base == base { setBell(offset) }
         mutex.unlock()
     }
 
     /// Under the append lock: of the active segment.
     func setBell(_ offset: UInt64) {
         unsafe local.pointee.bellOffset = offset
-        unsafe local.pointee.limit = min(offset, geometry.dataEnd - SegmentGeometry.frameHeaderSize)
+        setLimit()
+    }
+
+    private func setLimit() {
+        let end = geometry.dataEnd - SegmentGeometry.frameHeaderSize
+        unsafe local.pointee.limit = min(local.pointee.bellOffset, local.pointee.indexedEnd, end)
     }
 
     private func takeOverAndLetGo() throws(LogError) {

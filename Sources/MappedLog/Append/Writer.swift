@@ -15,6 +15,7 @@ final class Writer: Sendable {
     private let flusher: Flusher
     private let housekeeper: Housekeeper
     private let preparer: Preparer
+    private let populator: Populator
     private let durability: Durability
     private let recoveryTimeout: Duration
     private let isClosed = Mutex(false)
@@ -47,12 +48,13 @@ final class Writer: Sendable {
         let durability = place.medium.isPersistent ? options.durability ?? settings.durability : .never
         let segments = WritableSegments(place, durability)
         let preparing = BackgroundThread()
+        let populating = BackgroundThread()
         let housekeeping = BackgroundThread()
         appender = try Appender(
             control: control,
             waiters: waiters,
             segments: segments,
-            preparer: preparing,
+            populator: populating,
             housekeeper: housekeeping,
             durability: durability,
             options: options
@@ -73,9 +75,17 @@ final class Writer: Sendable {
             control: control.words,
             segments: segments,
             appender: appender,
-            durability: durability,
             thread: preparing,
+            populator: populating,
             housekeeper: housekeeping
+        )
+        populator = Populator(
+            control: control.words,
+            segments: segments,
+            appender: appender,
+            durability: durability,
+            thread: populating,
+            preparer: preparing
         )
         self.control = control
         self.waiters = waiters
@@ -86,11 +96,21 @@ final class Writer: Sendable {
         recoveryTimeout = options.recoveryTimeout
         // The descriptor of the active segment, before the first append.
         _ = try segments.segment(place.geometry.base(of: control.words.currentSlot().tail))
-        try housekeeper.start()
-        do throws(LogError) { try preparer.start() } catch {
-            housekeeper.end()
+        do throws(LogError) {
+            try housekeeper.start()
+            try preparer.start()
+            try populator.start()
+        } catch {
+            endThreads()
             throw error
         }
+    }
+
+    /// Those that have begun.
+    private func endThreads() {
+        populator.end()
+        preparer.end()
+        housekeeper.end()
     }
 
     /// The gate, on the file that still has the lock's name.
@@ -188,8 +208,7 @@ final class Writer: Sendable {
             return isClosed
         }
         if wasClosed { return }
-        preparer.end()
-        housekeeper.end()
+        endThreads()
         defer {
             appender.closeAndDrain()
             lock.dropWriterLock()

@@ -50,7 +50,8 @@ final class Housekeeper: Sendable {
         do throws(LogError) { try keeper?.start() } catch {
             // The log is as good without; whoever opens it next tries again.
         }
-        try thread.start { [self] in work() }
+        // Writing a sealed segment to the disk takes a processor for milliseconds: not an appender's.
+        try thread.start(.batch) { [self] in work() }
     }
 
     /// Ends the thread, and answers what still waits for a flush.

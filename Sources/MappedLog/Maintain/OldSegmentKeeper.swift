@@ -1,5 +1,3 @@
-internal import Glibc
-
 /// The background thread of a process that may write which does to old segments what the log's options say: removes
 /// what retention lets go, and compacts what is old enough.
 ///
@@ -29,11 +27,7 @@ final class OldSegmentKeeper: Sendable {
     }
 
     func start() throws(LogError) {
-        try thread.start { [self] in
-            // Of this thread alone; the disk's scheduler goes by it too.
-            _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
-            return work()
-        }
+        try thread.start(.lowest) { [self] in work() }
     }
 
     /// A segment has become durable.

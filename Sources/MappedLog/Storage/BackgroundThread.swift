@@ -20,14 +20,29 @@ internal import _CMappedLog
         unsafe bell.deallocate()
     }
 
+    /// How the system shares processors between this thread and the others.
+    enum Scheduling {
+        case normal
+        /// As much time as others get, but it stops none of them to get it (`SCHED_BATCH`, sched(7)).
+        case batch
+        /// What others leave; the disk's scheduler goes by it too.
+        case lowest
+    }
+
     private final class Start {
         let run: @Sendable () -> Void
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }
     }
 
     /// - Throws: `io` when the system has no more threads.
-    func start(_ work: @escaping @Sendable () -> Duration) throws(LogError) {
-        let start = Start { [self] in loop(work) }
+    func start(
+        _ scheduling: Scheduling = .normal,
+        _ work: @escaping @Sendable () -> Duration
+    ) throws(LogError) {
+        let start = Start { [self] in
+            Self.schedule(scheduling)
+            loop(work)
+        }
         var thread = pthread_t()
         let argument = unsafe Unmanaged.passRetained(start)
         var all = sigset_t()
@@ -50,6 +65,15 @@ internal import _CMappedLog
             throw .system(.init(rawValue: status), "pthread_create(3)")
         }
         handle.withLock { $0 = thread }
+    }
+
+    /// Of the calling thread alone; a hint.
+    private static func schedule(_ scheduling: Scheduling) {
+        switch scheduling {
+        case .normal: break
+        case .batch: mlog_schedule_as_batch()
+        case .lowest: _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, 19)
+        }
     }
 
     /// Makes the thread work now, or once more when it is working.

@@ -21,16 +21,14 @@ internal import _CMappedLog
     static let pollNanoseconds: UInt64 = 1_000_000
 
     private let mapping: Mapping
-    private let committed: SharedWord<UInt32>
-    private let durable: SharedWord<UInt32>
+    private nonisolated(unsafe) let start: UnsafeMutableRawPointer
     /// False where `membarrier(2)` is refused: then each wake fences for itself.
     let sleepersFence: Bool
 
     /// As a writer, registers this process for the fences of sleepers.
     init(_ file: OpenFile, asWriter: Bool) throws(LogError) {
         mapping = try Mapping(file, byteCount: UInt64(MLOG_WAITERS_BYTES), writable: true)
-        committed = unsafe SharedWord(mapping.start + Int(MLOG_WAITERS_COMMITTED_OFFSET))
-        durable = unsafe SharedWord(mapping.start + Int(MLOG_WAITERS_DURABLE_OFFSET))
+        unsafe start = mapping.start
         sleepersFence = asWriter ? mlog_membarrier_register() == 0 : true
     }
 
@@ -41,7 +39,7 @@ internal import _CMappedLog
     @inline(__always)
     func wake(_ event: Event) {
         if event == .durable || !sleepersFence { mlog_full_fence() }
-        if isAwaited(event) { wakeSleepers(event) }
+        if isAwaited(event) { unsafe Self.wakeSleepers(address(event)) }
     }
 
     /// Whether somebody sleeps, or has slept and died.
@@ -51,20 +49,21 @@ internal import _CMappedLog
     }
 
     @inline(never)
-    private func wakeSleepers(_ event: Event) {
-        let word = word(event)
+    private static func wakeSleepers(_ address: UnsafeMutablePointer<UInt32>) {
+        let word = unsafe SharedWord<UInt32>(address)
         var seen = word.load()
         while seen & 1 != 0 {
             if word.compareExchange(&seen, (seen & ~1) &+ 2) {
-                _ = unsafe mlog_futex_wake_all(address(event))
+                _ = unsafe mlog_futex_wake_all(address)
                 return
             }
         }
     }
 
+    @inline(__always)
     func address(_ event: Event) -> UnsafeMutablePointer<UInt32> {
         let offset = Int(event == .committed ? MLOG_WAITERS_COMMITTED_OFFSET : MLOG_WAITERS_DURABLE_OFFSET)
-        return unsafe (mapping.start + offset).assumingMemoryBound(to: UInt32.self)
+        return unsafe (start + offset).assumingMemoryBound(to: UInt32.self)
     }
 
     /// Sleeps until woken, `nanoseconds` passed, or `isReady` says that there is no need to.
@@ -78,7 +77,7 @@ internal import _CMappedLog
 
     @inline(__always)
     private func word(_ event: Event) -> SharedWord<UInt32> {
-        event == .committed ? committed : durable
+        unsafe SharedWord(address(event))
     }
 }
 

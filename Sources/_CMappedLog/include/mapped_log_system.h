@@ -118,6 +118,10 @@ static inline void mlog_cpu_pause(void) {
 #endif
 }
 
+// sched_setscheduler(2), SCHED_BATCH, of the calling thread. Nothing in a process at a real-time priority, which has a
+// reason. A hint.
+void mlog_schedule_as_batch(void);
+
 // ---- fork(2) and re-entry ------------------------------------------------------------------------------------
 
 // A word that is 1 in the process that asked first and 0 in its forked children (MADV_WIPEONFORK). NULL: no memory.
@@ -147,6 +151,9 @@ typedef struct mlog_thread_mark {
     uint32_t is_taken;
 } mlog_thread_mark;
 extern _Thread_local mlog_thread_mark *mlog_this_thread;
+// What the first mark and the first fence of a process need. With more than one thread the system takes milliseconds for
+// it, which no append should (membarrier(2), MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED).
+void mlog_threads_prepare(void);
 // The mark of a thread that has none yet. NULL: no memory.
 mlog_thread_mark *mlog_thread_mark_make(void);
 

@@ -1,9 +1,9 @@
 import MappedLog
 
 extension Bench {
-    /// Bytes of frames that are appended without a pause, within what is populated ahead: more than half of it, so that
-    /// the background thread, which begins there, does most of its work in the pauses.
-    private static let burst = 9 << 20
+    /// Bytes of frames that are appended without a pause, within what is populated ahead: a little more than half of it,
+    /// where the background thread begins, which so does its work in the pauses.
+    private static let burst = (8 << 20) + (128 << 10)
     /// Enough for the background thread to populate that again.
     private static let pause: UInt64 = 40_000_000
 
