@@ -105,9 +105,7 @@ extension Log {
         batch payloads: some Collection<some Collection<UInt8>>,
         timestamp: Timestamp? = nil
     ) throws(LogError) -> AppendedBatch {
-        var batch = BatchPayloads()
-        for payload in payloads { batch.add(payload) }
-        return try append(batch, timestamp)
+        try append(BatchPayloads(payloads), timestamp)
     }
 
     @usableFromInline

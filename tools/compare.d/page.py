@@ -8,7 +8,9 @@ from bars import Results, bars, figure, median
 HEAD = """# Performance
 
 Written by `tools/compare`; nothing here is typed by hand. Figures are medians over {rounds} rounds, with minimum and
-maximum. Where it may, each command runs at the highest priority (nice and autogroup at -20). Two machines, or two days, can't be compared: read the ratios, which are of one run. A ✗ after `cpu_wait` says
+maximum. Where it may, each command runs at the highest priority (nice and autogroup at -20). Before each that fills much
+memory, as much is taken and given back: a virtual machine's host may take back what is free, and whoever came first would
+wait for it. Two machines, or two days, can't be compared: read the ratios, which are of one run. A ✗ after `cpu_wait` says
 that the thread stood ready without a CPU for more than 0.02 of the time: the line measures the neighbours. (Where
 there are more threads than CPUs by intent, some wait, and no line is marked for it.){quick}
 """

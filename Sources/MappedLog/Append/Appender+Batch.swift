@@ -6,14 +6,18 @@ struct BatchPayloads {
     @usableFromInline var bytes: [UInt8] = []
     @usableFromInline var lengths: [Int] = []
 
+    /// Copies them.
+    ///
+    /// Memory is asked for once: growing would copy again, and large pieces would come fresh from the system each time.
     @inlinable
-    init() {}
-
-    @inlinable
-    mutating func add(_ payload: some Collection<UInt8>) {
-        let before = bytes.count
-        bytes.append(contentsOf: payload)
-        lengths.append(bytes.count - before)
+    init(_ payloads: some Collection<some Collection<UInt8>>) {
+        lengths.reserveCapacity(payloads.count)
+        bytes.reserveCapacity(payloads.reduce(0) { $0 + $1.count })
+        for payload in payloads {
+            let before = bytes.count
+            bytes.append(contentsOf: payload)
+            lengths.append(bytes.count - before)
+        }
     }
 }
 

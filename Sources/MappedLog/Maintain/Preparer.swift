@@ -33,7 +33,7 @@ final class Preparer: Sendable {
     }
 
     func start() throws(LogError) {
-        try thread.start { [self] in work() }
+        try thread.start(.batch) { [self] in work() }
     }
 
     func end() {
