@@ -11,8 +11,8 @@
 #error "MappedLog runs on x86-64 and on arm64"
 #endif
 
-int mlog_has_crc32c;
-__attribute__((constructor)) static void look_for_crc32c(void) { mlog_has_crc32c = HAS_CRC32C; }
+uint32_t mlog_short_bytes;
+__attribute__((constructor)) static void look_for_crc32c(void) { mlog_short_bytes = HAS_CRC32C ? 256 : 0; }
 
 static inline uint64_t load_u64(const unsigned char *at) {
     uint64_t value;
@@ -40,14 +40,14 @@ static inline uint32_t extend_words(uint64_t state, const unsigned char *bytes, 
 }
 
 uint32_t mlog_crc32c_extend(uint32_t state, const void *bytes, size_t count) {
-    if (count >= MLOG_LONG_BYTES || !mlog_has_crc32c) return extend_long(state, bytes, count);
+    if (count >= mlog_short_bytes) return extend_long(state, bytes, count);
     size_t words = count & ~(size_t)7;
     return extend_long(extend_words(state, bytes, words), (const unsigned char *)bytes + words, count - words);
 }
 
 // Of what precedes a frame's timestamp: its position, its word, and its lag.
 static inline uint32_t frame_beginning(const unsigned char *frame, uint64_t word, uint64_t position, uint32_t seed) {
-    if (mlog_has_crc32c) {
+    if (mlog_short_bytes != 0) {
         uint32_t lag;
         memcpy(&lag, frame + 12, sizeof lag);
         return mlog_crc32c_u32(mlog_crc32c_u64(mlog_crc32c_u64(seed, position), word), lag);
@@ -59,7 +59,7 @@ static inline uint32_t frame_beginning(const unsigned char *frame, uint64_t word
 uint32_t mlog_frame_crc(const void *frame, size_t count, uint64_t word, uint64_t position, uint32_t seed) {
     const unsigned char *rest = (const unsigned char *)frame + 16;
     uint32_t state = frame_beginning(frame, word, position, seed);
-    if (count - 16 >= MLOG_LONG_BYTES || !mlog_has_crc32c) return ~extend_long(state, rest, count - 16);
+    if (count - 16 >= mlog_short_bytes) return ~extend_long(state, rest, count - 16);
     return ~extend_words(state, rest, count - 16);
 }
 

@@ -307,7 +307,7 @@ void mlog_close_closing_in_children(int descriptor) {
 // ---- Threads inside a log ------------------------------------------------------------------------------------
 
 _Thread_local mlog_thread_mark *mlog_this_thread;
-int mlog_threads_need_fence;
+static int threads_need_fence;
 static mlog_thread_mark *_Atomic all_marks;   // never shrinks; marks of ended threads are taken again
 static pthread_once_t marks_once = PTHREAD_ONCE_INIT;
 static pthread_key_t marks_key;
@@ -323,10 +323,13 @@ static void give_back(void *given) {
 
 static void prepare_marks(void) {
     pthread_key_create(&marks_key, give_back);
-    if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0) mlog_threads_need_fence = 1;
+    if (syscall(SYS_membarrier, MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED, 0, 0) != 0) threads_need_fence = 1;
 }
 
-void mlog_threads_prepare(void) { pthread_once(&marks_once, prepare_marks); }
+int mlog_threads_prepare(void) {
+    pthread_once(&marks_once, prepare_marks);
+    return threads_need_fence;
+}
 
 // ThreadSanitizer knows a mutex by the C library's calls.
 #if defined(__SANITIZE_THREAD__)
@@ -374,7 +377,7 @@ mlog_thread_mark *mlog_thread_mark_make(void) {
 void mlog_fence_all_threads(void) {
     mlog_threads_prepare();
     mlog_full_fence();
-    if (!mlog_threads_need_fence) syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
+    if (!threads_need_fence) syscall(SYS_membarrier, MEMBARRIER_CMD_PRIVATE_EXPEDITED, 0, 0);
 }
 
 void mlog_threads_drain(const void *log) {

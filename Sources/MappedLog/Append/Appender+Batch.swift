@@ -45,7 +45,7 @@ extension Appender {
         defer { unsafe mlog_thread_leave(thread) }
         let turn = try unsafe begin(room: size, thread)
         let slot = turn.slot
-        let time = timestamp?.nanosecondsSince1970 ?? clock.read()
+        let time = timestamp?.nanosecondsSince1970 ?? mlog_clock_read(clock)
         let count = batch.lengths.count
         let next = slot.adding(records: UInt64(count), size: size, smallest: time, largest: time)
         control.fillNextSlot(turn.generation, next)

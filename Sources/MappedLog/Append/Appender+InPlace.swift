@@ -39,7 +39,7 @@ extension Appender {
         }
         let size = FrameWord.frameSize(payload: UInt64(used))
         unsafe memset(frame + MLOG_FRAME_HEADER_BYTES + used, 0, Int(reserved) - MLOG_FRAME_HEADER_BYTES - used)
-        let time = timestamp?.nanosecondsSince1970 ?? clock.read()
+        let time = timestamp?.nanosecondsSince1970 ?? mlog_clock_read(clock)
         turn.control.fillNextSlot(turn.generation, slot.adding(records: 1, size: size, smallest: time, largest: time))
         let word = FrameWord(kind: .record, length: UInt32(truncatingIfNeeded: used))
         unsafe complete(frame, word, turn, position: slot.tail, timestamp: time)
@@ -63,7 +63,7 @@ extension Appender {
         turn.control.fillNextSlot(turn.generation, slot.adding(records: 0, size: size, smallest: .max, largest: .min))
         let frame = unsafe turn.start + Int(turn.offset)
         let word = FrameWord(kind: .mark, length: 0)
-        unsafe complete(frame, word, turn, position: slot.tail, timestamp: clock.read())
+        unsafe complete(frame, word, turn, position: slot.tail, timestamp: mlog_clock_read(clock))
         index(turn, turn.offset, slot)
         control.markTail.store(slot.tail + size)
         unsafe commit(word, at: frame)

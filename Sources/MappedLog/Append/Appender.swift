@@ -12,7 +12,8 @@ internal import _CMappedLog
     let segments: WritableSegments
     let mutex: RobustMutex
     let geometry: SegmentGeometry
-    let clock: LogClock
+    /// As clock_gettime(2) knows it.
+    let clock: CInt
     private let forkGuard: ForkGuard
     private let waiters: Waiters
     /// An append that makes so many bytes not durable has to flush.
@@ -25,7 +26,7 @@ internal import _CMappedLog
     nonisolated(unsafe) let active: UnsafeMutablePointer<Segment?>
     /// Appends load these two of them without a fence: who stores fences all threads.
     @inline(__always)
-    private var isClosed: SharedWord<UInt32> { localWord(\.isClosed) }
+    private var entry: SharedWord<UInt32> { localWord(\.entry) }
     @inline(__always)
     private var wantsBell: SharedWord<UInt32> { localWord(\.wantsBell) }
 
@@ -46,8 +47,8 @@ internal import _CMappedLog
         nonisolated(unsafe) var start: UnsafeMutableRawPointer
         var base = Appender.noBase
         var seed: UInt32 = 0
-        /// Not 0: no more appends.
-        var isClosed: UInt32 = 0
+        /// Not 0: who enters has more to do than to say so.
+        var entry: UInt32 = 0
         /// Under the append lock: an append up to this offset of the active segment needs nothing but a lock.
         var limit: UInt64 = 0
         /// Under the append lock: the first append beyond this offset rings the populator.
@@ -89,7 +90,7 @@ internal import _CMappedLog
         self.segments = segments
         geometry = segments.log.geometry
         mutex = control.appendMutex(timeout: options.stallTimeout)
-        clock = options.clock
+        clock = options.clock.identifier
         flushLimit =
             switch durability {
             case .never, .interval: .max
@@ -97,7 +98,7 @@ internal import _CMappedLog
             case .everyAppend: 1
             }
         forkGuard = try ForkGuard()
-        mlog_threads_prepare()
+        let needsFence = mlog_threads_prepare() != 0
         self.populator = populator
         self.housekeeper = housekeeper
         unsafe active = .allocate(capacity: 1)
@@ -105,6 +106,7 @@ internal import _CMappedLog
         unsafe local = .allocate(capacity: 1)
         // Never stored to: `base` says that there is none.
         unsafe local.initialize(to: Local(start: UnsafeMutableRawPointer(local)))
+        if needsFence { entry.relaxedStore(Self.needsFence) }
     }
 
     deinit {
@@ -124,7 +126,7 @@ internal import _CMappedLog
         guard count <= geometry.largestPayload else { throw tooLarge(payload.count) }
         let size = FrameWord.frameSize(payload: count)
         // Outside the lock: it is a tenth of an append.
-        let time = timestamp?.nanosecondsSince1970 ?? clock.read()
+        let time = timestamp?.nanosecondsSince1970 ?? mlog_clock_read(clock)
         let thread = try unsafe enter()
         defer { unsafe mlog_thread_leave(thread) }
         guard unsafe mutex.lockIfFree(thread) else {
@@ -185,7 +187,19 @@ internal import _CMappedLog
         if unsafe mlog_thread_log(thread) != nil { throw .reentrant }
         try forkGuard.check()
         unsafe mlog_thread_enter(thread, Unmanaged.passUnretained(self).toOpaque())
-        if isClosed.relaxedLoad() == 0 { return unsafe thread }
+        if entry.relaxedLoad() != 0 { try unsafe enterSlowly(thread) }
+        return unsafe thread
+    }
+
+    /// No more appends.
+    private static let isClosed: UInt32 = 1
+    /// Nobody else can fence for who enters.
+    private static let needsFence: UInt32 = 2
+
+    @inline(never)
+    private func enterSlowly(_ thread: UnsafeMutablePointer<mlog_thread_mark>) throws(LogError) {
+        mlog_full_fence()
+        if entry.relaxedLoad() & Self.isClosed == 0 { return }
         unsafe mlog_thread_leave(thread)
         throw .closed
     }
@@ -377,7 +391,7 @@ internal import _CMappedLog
 
     /// No append begins any more, and none is under way when this returns.
     func closeAndDrain() {
-        isClosed.relaxedStore(1)
+        entry.relaxedStore(Self.isClosed)
         mlog_fence_all_threads()
         unsafe mlog_threads_drain(Unmanaged.passUnretained(self).toOpaque())
     }

@@ -9,14 +9,13 @@
 void mlog_frame_write_long(void *frame, const void *payload, uint64_t word, uint64_t position, int64_t timestamp,
                            uint32_t lag, uint32_t seed);
 
-// From this many bytes on ISA-L is faster than one chain of instructions (measured: they meet at 256).
-enum { MLOG_LONG_BYTES = 256 };
 // Where the next frames will be: the cache lines come while this one is written. Behind the mapping's end it is no fault.
-enum { MLOG_PREFETCH_AHEAD = 512, MLOG_CACHE_LINE = 64 };
+enum { MLOG_PREFETCH_AHEAD = 2048, MLOG_CACHE_LINE = 64 };
 
-// Whether the processor has instructions for CRC32C. Nearly all have; Swift is compiled for those that haven't, so that
+// What is shorter gets its CRC32C by one chain of instructions; from here on ISA-L is faster (measured: they meet at 256).
+// 0 where the processor lacks the instructions. Nearly all have them; Swift is compiled for those that haven't, so that
 // intrinsics, which need their caller to be compiled for them, could not be inlined there.
-extern int mlog_has_crc32c;
+extern uint32_t mlog_short_bytes;
 
 // The state is the low half of the register; the upper half is 0 where it comes out of one of these.
 MLOG_INLINE uint64_t mlog_crc32c_u64(uint64_t state, uint64_t value) {
@@ -75,7 +74,7 @@ MLOG_INLINE void mlog_frame_write_short(
 // Writes a frame but its word: lag, timestamp, CRC, and the payload, whose length is the word's. The padding must be 0.
 MLOG_INLINE void mlog_frame_write(void *frame, const void *payload, uint64_t word, uint64_t position, int64_t timestamp,
                                   uint32_t lag, uint32_t seed) {
-    if (__builtin_expect((uint32_t)word < MLOG_LONG_BYTES && mlog_has_crc32c, 1)) {
+    if (__builtin_expect((uint32_t)word < mlog_short_bytes, 1)) {
         mlog_frame_write_short(frame, payload, word, position, timestamp, lag, seed);
     } else {
         mlog_frame_write_long(frame, payload, word, position, timestamp, lag, seed);

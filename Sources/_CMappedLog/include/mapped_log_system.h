@@ -152,8 +152,9 @@ typedef struct mlog_thread_mark {
 } mlog_thread_mark;
 extern _Thread_local mlog_thread_mark *mlog_this_thread;
 // What the first mark and the first fence of a process need. With more than one thread the system takes milliseconds for
-// it, which no append should (membarrier(2), MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED).
-void mlog_threads_prepare(void);
+// it, which no append should (membarrier(2), MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED). 1 where that is refused: who enters
+// a log has to fence before it looks whether it is closed.
+int mlog_threads_prepare(void);
 // The mark of a thread that has none yet. NULL: no memory.
 mlog_thread_mark *mlog_thread_mark_make(void);
 
@@ -164,10 +165,8 @@ static inline mlog_thread_mark *mlog_thread(void) {
 static inline const void *mlog_thread_log(const mlog_thread_mark *mark) {
     return __atomic_load_n(&mark->log, __ATOMIC_RELAXED);
 }
-extern int mlog_threads_need_fence;
 static inline void mlog_thread_enter(mlog_thread_mark *mark, const void *log) {
     __atomic_store_n(&mark->log, log, __ATOMIC_RELAXED);
-    if (__builtin_expect(mlog_threads_need_fence, 0)) mlog_full_fence();
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
 }
 static inline void mlog_thread_leave(mlog_thread_mark *mark) { __atomic_store_n(&mark->log, NULL, __ATOMIC_RELEASE); }
