@@ -75,7 +75,8 @@ NOTES = {  # what the figures of a group can't say
                "sleep and are woken. Less than that no group commit of so many threads can cost here.",
     "compact": "`mlog compact` takes two segments at a time, each with two threads, as it does by default; it reads back, "
                "compares and flushes. The program does none of that, with one thread.",
-    "tail": "`asleep`: a record each 50 µs, as in a futex that is answered at once; `asleep_500us`: each 500 µs. By then the "
+    "tail": "`spin`: half of a round trip, of two processes that each append to one log and tail the other's, as the limit's "
+            "two share two words. `asleep`: a record each 50 µs, as in a futex that is answered at once; `asleep_500us`: each 500 µs. By then the "
             "tailer's processor sleeps too, and waking that takes longer than all else: `futex_after_500us` is as late.",
 }
 

@@ -23,7 +23,8 @@ struct Creation {
         if location.isInMemory { try options.adaptToMemory(location) }
         try options.check()
         try opening.check()
-        let settings = LogSettings(id: .random(), options: options)
+        let id = LogID.random()
+        let settings = LogSettings(id: id, options: options)
         switch location {
         case .file(let path):
             let medium = FileMedium(path: path, permissions: options.permissions)
@@ -31,7 +32,7 @@ struct Creation {
             if !medium.isComplete { try medium.checkOwners() }
             try medium.makeDirectories()
             try FileMedium.refuseNetworkFileSystem(path)
-            try run(medium, settings, acceptsExisting)
+            try run(medium, id, settings, acceptsExisting)
         case .sharedMemory(let text):
             let name = try SharedMemoryName(text)
             try SharedMemoryName.checkRoot()
@@ -44,20 +45,20 @@ struct Creation {
             let medium = SharedMemoryMedium(name, permissions: options.permissions, identity: try name.identity())
             try checkPlace(medium, acceptsExisting)
             try medium.makeDirectories()
-            try run(medium, settings, acceptsExisting)
+            try run(medium, id, settings, acceptsExisting)
         case .systemV(let key):
-            let isNew = try SystemVCreation(key, settings, timeout: opening.recoveryTimeout).run()
+            let isNew = try SystemVCreation(key, id, settings, timeout: opening.recoveryTimeout).run()
             if !isNew && !acceptsExisting { throw exists }
         }
     }
 
     private func run(
         _ medium: some DirectoryMedium,
+        _ id: LogID,
         _ settings: LogSettings,
         _ acceptsExisting: Bool
     ) throws(LogError) {
         let geometry = SegmentGeometry(segmentSize: settings.segmentSize)
-        guard let id = LogID(settings.id) else { fatalError("the settings were just made with an id") }
         let place = LogPlace(medium: medium, id: id, geometry: geometry)
         let lock = try Writer.lockGate(place, opening.recoveryTimeout)
         defer { lock.unlockGate() }

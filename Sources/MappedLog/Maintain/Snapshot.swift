@@ -78,7 +78,7 @@ struct Snapshot {
             permissions: settings.permissions,
             durability: settings.durability
         )
-        return LogSettings(id: source.id, options: options).encoded()
+        return try LogSettings(id: source.id, options: options).encoded()
     }
 
     /// What of a log in memory is copied: all of it is opened first, since nothing else keeps it from being dropped.

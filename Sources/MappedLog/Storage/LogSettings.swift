@@ -151,13 +151,21 @@ struct LogSettings: Sendable {
         return (all ?? [:]).filter { !known.contains($0.key) }
     }
 
-    func encoded() -> [UInt8] {
+    /// - Throws: `damaged` where what was kept of ``others`` can't be written again.
+    func encoded() throws(LogError) -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
         guard let known = try? encoder.encode(Members(self)),
             let members = try? JSONDecoder().decode([String: JSONMember].self, from: known),
             let json = try? encoder.encode(members.merging(others) { known, _ in known })
-        else { fatalError("strings and integers always encode") }
+        else {
+            throw LogError(
+                .damaged,
+                expected: "members that can be written as JSON",
+                found: others.keys.sorted().joined(separator: ", "),
+                advice: "take what isn't the log's own out of options.json"
+            )
+        }
         return Array(json) + Array("\n".utf8)
     }
 }

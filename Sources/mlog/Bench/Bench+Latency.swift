@@ -31,51 +31,94 @@ extension Bench {
     }
 
     /// From a writer to a tailer in another process, which spins, or which sleeps.
-    ///
-    /// It sleeps as long as the other side of a futex does that is answered at once, or so long that its processor is
-    /// asleep too: waking that one takes as long again.
     mutating func tail() throws {
         for size in recordBytes ?? [64] {
-            for (mode, spins, count, interval) in [
-                ("spin", true, 10_000, UInt64(50_000)), ("asleep", false, 10_000, 50_000),
-                ("asleep_500us", false, 2_000, 500_000),
-            ] {
-                guard wants(mode) else { continue }
-                let records = min(records ?? count, count)
-                var delays: [[UInt64]] = []
-                var wait = 0.0
-                var sleeps: [Double] = []
-                for _ in 0..<repetitions {
-                    try Self.checkInterruption()
-                    let log = try ground.newLog("tail")
-                    let worker = try Worker(.tail(log: log.path.string, records: records, spins: spins))
-                    try worker.begin()
-                    try worker.awaitWaiting()
-                    _ = bench_pin(1)
-                    defer { _ = bench_pin(-1) }
-                    var payload = [UInt8](repeating: 0, count: size)
-                    var next = ThreadClock.now() + 1_000_000
-                    for _ in 0..<records {
-                        Self.pace(&next, interval)
-                        let now = ThreadClock.now()
-                        unsafe payload.withUnsafeMutableBytes { unsafe $0.storeBytes(of: now, as: UInt64.self) }
-                        try log.append(payload)
-                    }
-                    let report = try worker.report()
-                    delays.append(report.delays)
-                    wait = max(wait, report.cpuWait)
-                    sleeps.append(Double(report.sleeps) / Double(records))
-                    try worker.end()
-                    try log.close()
-                    try ground.remove(log.path)
-                }
-                var line = BenchLine("tail", medium, mode, recordBytes: size)
-                line.add(delays: delays)
-                line.add("sleeps_per_record", Spread(sleeps).median)
-                line.add("cpu_wait", wait)
-                try report(line)
+            try tailSpinning(size)
+            // As long as the other side of a futex sleeps that is answered at once, or so long that its processor is
+            // asleep too: waking that one takes as long again.
+            for (mode, count, interval) in [("asleep", 10_000, UInt64(50_000)), ("asleep_500us", 2_000, 500_000)] {
+                try tailAsleep(size, mode, min(records ?? count, count), interval)
             }
         }
+    }
+
+    /// Half of a round trip: each of two processes appends to one log and tails the other's.
+    private mutating func tailSpinning(_ size: Int) throws {
+        guard wants("spin") else { return }
+        let records = min(records ?? 100_000, 100_000)
+        let warmUp = records / 10
+        var delays: [[UInt64]] = []
+        var wait = 0.0
+        for _ in 0..<repetitions {
+            try Self.checkInterruption()
+            let (log, answers) = (try ground.newLog("tail"), try ground.newLog("answers"))
+            let all = records + warmUp
+            let worker = try Worker(.answer(log: log.path.string, answers: answers.path.string, records: all))
+            try worker.begin()
+            try worker.awaitWaiting()
+            _ = bench_pin(1)
+            defer { _ = bench_pin(-1) }
+            let payload = [UInt8](repeating: 1, count: size)
+            var tailer = try answers.tailer(from: .end)
+            var halves: [UInt64] = []
+            halves.reserveCapacity(records)
+            var last = ThreadClock.now()
+            for index in 0..<all {
+                try log.append(payload)
+                try tailer.spin { _ in }
+                let now = ThreadClock.now()
+                if index >= warmUp { halves.append((now - last) / 2) }
+                last = now
+            }
+            delays.append(halves)
+            wait = max(wait, try worker.report().cpuWait)
+            try worker.end()
+            for log in [log, answers] {
+                try log.close()
+                try ground.remove(log.path)
+            }
+        }
+        var line = BenchLine("tail", medium, "spin", recordBytes: size)
+        line.add(delays: delays)
+        line.add("cpu_wait", wait)
+        try report(line)
+    }
+
+    /// From the append, whose time the record carries, to its being seen by a tailer that slept.
+    private mutating func tailAsleep(_ size: Int, _ mode: String, _ records: Int, _ interval: UInt64) throws {
+        guard wants(mode) else { return }
+        var delays: [[UInt64]] = []
+        var wait = 0.0
+        var sleeps: [Double] = []
+        for _ in 0..<repetitions {
+            try Self.checkInterruption()
+            let log = try ground.newLog("tail")
+            let worker = try Worker(.tail(log: log.path.string, records: records))
+            try worker.begin()
+            try worker.awaitWaiting()
+            _ = bench_pin(1)
+            defer { _ = bench_pin(-1) }
+            var payload = [UInt8](repeating: 0, count: size)
+            var next = ThreadClock.now() + 1_000_000
+            for _ in 0..<records {
+                Self.pace(&next, interval)
+                let now = ThreadClock.now()
+                unsafe payload.withUnsafeMutableBytes { unsafe $0.storeBytes(of: now, as: UInt64.self) }
+                try log.append(payload)
+            }
+            let report = try worker.report()
+            delays.append(report.delays)
+            wait = max(wait, report.cpuWait)
+            sleeps.append(Double(report.sleeps) / Double(records))
+            try worker.end()
+            try log.close()
+            try ground.remove(log.path)
+        }
+        var line = BenchLine("tail", medium, mode, recordBytes: size)
+        line.add(delays: delays)
+        line.add("sleeps_per_record", Spread(sleeps).median)
+        line.add("cpu_wait", wait)
+        try report(line)
     }
 
     /// Spins up to a time, and sets the next one; what was missed isn't made up for.

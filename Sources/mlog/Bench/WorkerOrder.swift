@@ -7,7 +7,9 @@ enum WorkerOrder: Codable {
     /// Reads the first records of a log that is closed.
     case scan(log: String, count: Int)
     /// Reads records that carry the time of their append, as they come, and says how long that took.
-    case tail(log: String, records: Int, spins: Bool)
+    case tail(log: String, records: Int)
+    /// Answers each record as it comes with one in another log.
+    case answer(log: String, answers: String, records: Int)
 }
 
 /// What it says when it has done it.

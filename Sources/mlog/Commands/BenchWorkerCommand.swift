@@ -21,8 +21,10 @@ struct BenchWorkerCommand: ParsableCommand {
             try run(AppendWorker(log: log, records: records, payloads: payloads, batch: batch, threads: threads))
         case .scan(let log, let count):
             try run(ScanWorker(log: log, count: count))
-        case .tail(let log, let records, let spins):
-            try run(TailWorker(log: log, records: records, spins: spins))
+        case .tail(let log, let records):
+            try run(TailWorker(log: log, records: records))
+        case .answer(let log, let answers, let records):
+            try run(AnswerWorker(log: log, answers: answers, records: records))
         }
     }
 

@@ -7,16 +7,18 @@ struct SystemVCreation {
     private let location: LogLocation
     private let path: FilePath
     private let key: Int32
+    private let id: LogID
     private let settings: LogSettings
     private let timeout: Duration
 
     /// How long a table has to be left alone by everybody before its creator counts as dead.
     private static let grace = Duration.milliseconds(300)
 
-    init(_ key: SystemVKey, _ settings: LogSettings, timeout: Duration) throws(LogError) {
+    init(_ key: SystemVKey, _ id: LogID, _ settings: LogSettings, timeout: Duration) throws(LogError) {
         location = .systemV(key)
         path = location.path
         self.key = try key.number()
+        self.id = id
         self.settings = settings
         self.timeout = timeout
     }
@@ -90,7 +92,6 @@ struct SystemVCreation {
     }
 
     private func fill(_ table: SystemVTable, _ segment: AttachedSegment) throws(LogError) {
-        guard let id = LogID(settings.id) else { fatalError("the settings were just made with an id") }
         let header = unsafe segment.start.assumingMemoryBound(to: mlog_table.self)
         unsafe header.pointee.claim = MLOG_TABLE_CLAIM
         unsafe header.pointee.layout_version = UInt32(MLOG_TABLE_LAYOUT)
