@@ -29,6 +29,26 @@ import Testing
         }
     }
 
+    /// Who comes first into a block writes its index entry, and remembers that; somebody else may have gone on since.
+    @Test func `each block has its index entry, whoever appends and however`() throws {
+        try withTemporaryDirectory(inMemory: true) { directory in
+            let path = directory.appending("log")
+            let logs = [try Log.create(at: path, options: LogOptions(segmentSize: 1 << 20)), try Log.open(at: path)]
+            for number in 0..<2000 {
+                let log = logs[number / 7 % 2]
+                switch number % 5 {
+                case 0: try log.append(batch: [payload(number, 300), payload(number, 20_000)])
+                case 1: try log.append(reserving: 30_000) { $0.append(1) }
+                default: try log.append(payload(number, number % 40 == 2 ? 70_000 : 100))
+                }
+            }
+            for log in logs { try log.close() }
+            let report = try Maintenance.verify(at: path)
+            #expect(report.findings == [])
+            #expect(report.records == 2400)
+        }
+    }
+
     @Test(arguments: LogMedium.allCases)
     func `a record may be empty, or as large as the log says, and no larger`(on medium: LogMedium) throws {
         try withTemporaryLogs(on: medium) { directory in

@@ -30,4 +30,39 @@ import Testing
             #expect(Sight.of(log).records.count == 3)
         }
     }
+
+    /// The disk may take its time with a segment; until then there is room in this one.
+    @Test(.timeLimit(.minutes(1))) func `pages are populated while the next segment can't be prepared`() throws {
+        try withTemporaryDirectory(inMemory: true) { directory in
+            let path = directory.appending("log")
+            let log = try Log.create(at: path, options: LogOptions(segmentSize: 32 << 20, durability: .never))
+            func isThere(_ number: UInt64) -> Bool {
+                unsafe access(path.appending(SegmentImage.name(number << 25)).string, F_OK) == 0
+            }
+            while !isThere(1) { usleep(1000) }
+            let gate = try LogPlace(at: LogLocation(path)).medium.openLock()
+            try gate.lockGate(timeout: .seconds(10))
+            let payload = payload(0, 16_000)
+            while try log.append(payload).position.rawValue < 32 << 20 {}
+            // A mebibyte of pages that nobody has populated is hundreds of faults.
+            var fewest = Int.max
+            for _ in 0..<24 where fewest >= 16 {
+                usleep(50_000)
+                let before = Self.faults
+                for _ in 0..<64 { try log.append(payload) }
+                fewest = min(fewest, Self.faults - before)
+            }
+            #expect(fewest < 16)
+            #expect(!isThere(2))
+            gate.unlockGate()
+        }
+    }
+
+    /// Page faults of this thread.
+    private static var faults: Int {
+        var usage = rusage()
+        let thisThread: Int32 = 1  // RUSAGE_THREAD, which Glibc's module doesn't name
+        _ = unsafe getrusage(thisThread, &usage)
+        return usage.ru_minflt
+    }
 }
