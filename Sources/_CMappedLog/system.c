@@ -94,6 +94,12 @@ int mlog_begin_flush(int descriptor, uint64_t offset, uint64_t byte_count) {
     return status < 0 && errno == ENOSYS ? 0 : result(status);
 }
 
+int mlog_write_out(int descriptor, uint64_t offset, uint64_t byte_count) {
+    const unsigned flags = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+    int status = sync_file_range(descriptor, (off_t)offset, (off_t)byte_count, flags);
+    return status < 0 && errno == ENOSYS ? 0 : result(status);
+}
+
 int mlog_rename_noreplace(const char *from, const char *to) {
     return result(renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE));
 }

@@ -36,6 +36,12 @@ static int is_any(uint64_t number, const int *numbers, size_t count) {
 }
 #define IS(...) is_any(call->number, (const int[]){__VA_ARGS__}, sizeof((const int[]){__VA_ARGS__}) / sizeof(int))
 
+// A call that makes what was stored durable, or writes it and waits.
+static int is_flush(const struct call_info *call) {
+    if (call->number == SYS_sync_file_range) return (call->arguments[3] & SYNC_FILE_RANGE_WAIT_AFTER) != 0;
+    return IS(SYS_fsync, SYS_fdatasync);
+}
+
 // Which errno the call would have; 0: it can't fail in this way. Standard streams are the victim's own.
 static int error_of(pid_t thread, const struct call_info *call, enum test_victim_fault fault) {
     const uint64_t *arguments = call->arguments;
@@ -43,16 +49,18 @@ static int error_of(pid_t thread, const struct call_info *call, enum test_victim
     if (IS(SYS_read, SYS_write, SYS_fstat, SYS_fcntl, SYS_lseek) && arguments[0] <= 2) return 0;
     switch (fault) {
     case TEST_FAULT_IO:
+        if (is_flush(call)) return EIO;
         return IS(SYS_openat, SYS_open, SYS_read, SYS_pread64, SYS_write, SYS_pwrite64, SYS_fallocate, SYS_ftruncate,
-                  SYS_fsync, SYS_fdatasync, SYS_msync, SYS_rename, SYS_renameat, SYS_renameat2, SYS_link, SYS_linkat,
+                  SYS_msync, SYS_rename, SYS_renameat, SYS_renameat2, SYS_link, SYS_linkat,
                   SYS_unlink, SYS_unlinkat, SYS_mkdir, SYS_mkdirat, SYS_rmdir, SYS_getdents64, SYS_fstat, SYS_newfstatat,
                   SYS_stat, SYS_lstat, SYS_statx, SYS_fstatfs, SYS_statfs, SYS_fchmod, SYS_chmod, SYS_copy_file_range, SYS_lseek,
                   SYS_readlink, SYS_readlinkat) ? EIO : 0;
-    case TEST_FAULT_FLUSH: return IS(SYS_fsync, SYS_fdatasync) ? EIO : 0;
+    case TEST_FAULT_FLUSH: return is_flush(call) ? EIO : 0;
     case TEST_FAULT_NO_SPACE:
         if (call->number == SYS_openat) return arguments[2] & (O_CREAT | (O_TMPFILE & ~O_DIRECTORY)) ? ENOSPC : 0;
-        return IS(SYS_write, SYS_pwrite64, SYS_fallocate, SYS_fsync, SYS_fdatasync, SYS_rename, SYS_renameat,
-                  SYS_renameat2, SYS_link, SYS_linkat, SYS_mkdir, SYS_mkdirat, SYS_copy_file_range) ? ENOSPC : 0;
+        if (is_flush(call)) return ENOSPC;
+        return IS(SYS_write, SYS_pwrite64, SYS_fallocate, SYS_rename, SYS_renameat, SYS_renameat2,
+                  SYS_link, SYS_linkat, SYS_mkdir, SYS_mkdirat, SYS_copy_file_range) ? ENOSPC : 0;
     case TEST_FAULT_INTERRUPTED:
         if (call->number == SYS_fcntl) return is_lock ? EINTR : 0;
         return IS(SYS_openat, SYS_open, SYS_read, SYS_pread64, SYS_write, SYS_pwrite64, SYS_fallocate, SYS_ftruncate,
@@ -95,8 +103,9 @@ static void note_failure(test_victim *victim, pid_t thread, const struct call_in
     outcome->last_call = (int64_t)call->number;
     outcome->failed_ns = test_now_ns();
     outcome->failed_first = thread == victim->process;
-    outcome->failed_flush = IS(SYS_fsync, SYS_fdatasync);
-    outcome->failed_segment = call->number == SYS_fdatasync && is_segment(victim->process, call->arguments[0]);
+    outcome->failed_flush = is_flush(call);
+    outcome->failed_segment =
+        is_flush(call) && call->number != SYS_fsync && is_segment(victim->process, call->arguments[0]);
 }
 
 void test_inject(test_victim *victim) {

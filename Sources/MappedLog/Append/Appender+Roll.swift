@@ -21,7 +21,17 @@ extension Appender {
         if !geometry.fits(offset: turn.offset, size: room, isEnd: false) { try roll(&turn) }
         guard unsafe turn.offset + room > local.pointee.bellOffset else { return }
         turn.isAtBell = true
+        letGoForPopulator(turn.offset)
+        unsafe local.pointee.unansweredBell = turn.offset
         setBell(turn.offset + Self.bellDistance)
+    }
+
+    /// A populator that is held up, by memory that is slow to come, doesn't let go of what lies behind the tail either.
+    private func letGoForPopulator(_ offset: UInt64) {
+        guard unsafe local.pointee.unansweredBell < offset else { return }
+        let first = unsafe local.pointee.unansweredBell
+        let behind = Populator.wholePieces(from: first - min(first, 2 * Self.bellDistance), to: offset)
+        unsafe active.pointee?.mapping.letGo(from: Int(behind.lowerBound), byteCount: behind.count)
     }
 
     /// Why nothing may be written any more, or nil.
@@ -34,6 +44,8 @@ extension Appender {
         let base = geometry.base(of: turn.slot.tail)
         if unsafe local.pointee.base != base {
             let segment = try segments.segment(base)
+            letGoForPopulator(geometry.segmentSize)
+            unsafe local.pointee.unansweredBell = .max
             unsafe active.pointee = segment
             unsafe local.pointee.start = segment.start
             unsafe local.pointee.seed = segment.seed

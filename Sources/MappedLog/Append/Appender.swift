@@ -35,7 +35,7 @@ internal import _CMappedLog
         unsafe SharedWord(UnsafeMutableRawPointer(local) + MemoryLayout<Local>.offset(of: field)!)
     }
 
-    /// How far an append goes on before it rings once more.
+    /// How far the populator may fall behind before an append does without it.
     static let bellDistance: UInt64 = 8 << 20
 
     /// Far from every position, so that the offset of any tail is out of the segment.
@@ -55,6 +55,8 @@ internal import _CMappedLog
         var bellOffset: UInt64 = 0
         /// Under the append lock: blocks of the active segment up to here have their index entries.
         var indexedEnd: UInt64 = 0
+        /// Under the append lock: where the populator was rung last and hasn't come yet; `.max`: nowhere.
+        var unansweredBell = UInt64.max
         /// Not 0: the housekeeper sleeps until the next append rings.
         var wantsBell: UInt32 = 0
     }
@@ -369,7 +371,10 @@ internal import _CMappedLog
     /// An append behind this offset of a segment rings the bell, so that more is populated.
     func setBell(base: UInt64, offset: UInt64) throws(LogError) {
         guard case .clean = try mutex.lock() else { return try takeOverAndLetGo() }
-        if unsafe local.pointee.base == base { setBell(offset) }
+        if unsafe local.pointee.base == base {
+            setBell(offset)
+            unsafe local.pointee.unansweredBell = .max
+        }
         mutex.unlock()
     }
 

@@ -14,6 +14,8 @@ final class Flusher: Sendable {
     private let stallTimeout: Duration
     /// A flusher may die, and nobody wakes those who follow it.
     private static let longestFollowNanoseconds: UInt64 = 10_000_000
+    /// Of a sealed segment, on its way to the disk at a time.
+    private static let piece: UInt64 = 4 << 20
     private static let longestGathering = Duration.milliseconds(5)
     private var log: LogPlace { segments.log }
 
@@ -120,7 +122,7 @@ final class Flusher: Sendable {
         let sealed = try segments.segment(active - log.geometry.segmentSize)
         guard let seal = sealed.seal else { return }
         let end = sealed.base + seal.endOffset + SegmentGeometry.frameHeaderSize
-        if control.durable.load() < end { try flush(to: end) }
+        if control.durable.load() < end { try flush(to: end, inPieces: true) }
     }
 
     /// What a flush that is asked for now has to cover.
@@ -154,14 +156,39 @@ final class Flusher: Sendable {
 
     // MARK: Under the flusher lock
 
-    private func flush(to goal: UInt64) throws(LogError) {
+    /// What a flush needs open.
+    ///
+    /// To lack that is no failed flush: nothing has happened yet, and another process may have more descriptors.
+    private struct Opened {
+        var segments: [Segment] = []
+        /// Of the names, where there is more than one segment.
+        var directory: OpenFile?
+    }
+
+    private func open(upTo goal: UInt64) throws(LogError) -> Opened {
+        var opened = Opened()
+        for base in stride(
+            from: log.geometry.base(of: control.durable.load()),
+            through: log.geometry.base(of: goal),
+            by: Int(log.geometry.segmentSize)
+        ) { opened.segments.append(try segments.segment(base)) }
+        if opened.segments.count > 1 { opened.directory = try log.medium.openDirectory() }
+        return opened
+    }
+
+    private func flush(to goal: UInt64, inPieces: Bool = false) throws(LogError) {
         guard log.medium.isPersistent else { return control.durable.store(goal) }
+        try flush(try open(upTo: goal), to: goal, inPieces: inPieces)
+    }
+
+    private func flush(_ opened: Opened, to goal: UInt64, inPieces: Bool = false) throws(LogError) {
         let durable = control.durable.load()
-        let toFlush = try segmentsHolding(durable, goal)
         control.flushing.store(1)
         do throws(LogError) {
-            for segment in toFlush { try segment.file.flushData() }
-            if toFlush.count > 1 { try log.medium.flushDirectory() }
+            for segment in opened.segments {
+                if inPieces { try segment.file.flushData(inPiecesOf: Self.piece) } else { try segment.file.flushData() }
+            }
+            try opened.directory?.flush()
         } catch {
             // Before `flushing` is cleared, so that no process can miss it; and never retried: after a failed
             // write-back the cache shows what the disk lacks.
@@ -182,16 +209,6 @@ final class Flusher: Sendable {
         segments.drop(before: log.geometry.base(of: goal))
     }
 
-    private func segmentsHolding(_ durable: UInt64, _ goal: UInt64) throws(LogError) -> [Segment] {
-        var found: [Segment] = []
-        var base = log.geometry.base(of: durable)
-        while base <= log.geometry.base(of: goal) {
-            found.append(try segments.segment(base))
-            base += log.geometry.segmentSize
-        }
-        return found
-    }
-
     /// A flusher died.
     ///
     /// If it was in the middle of a flush, nobody knows whether write-back failed: so every page of what isn't durable
@@ -200,16 +217,16 @@ final class Flusher: Sendable {
     private func repeatFlushOfDeadOwner() throws(LogError) {
         guard control.poison.load() == 0 else { return }
         let goal = try visibleEnd()
-        let toFlush = try segmentsHolding(control.durable.load(), goal)
+        let opened = try open(upTo: goal)
         do throws(LogError) {
-            for segment in toFlush {
+            for segment in opened.segments {
                 let end = min(goal - segment.base, log.geometry.dataEnd)
                 try segment.mapping.makeDirty(from: 0, byteCount: Int(end))
                 let index = Int(log.geometry.dataEnd)
                 try segment.mapping.makeDirty(from: index, byteCount: segment.mapping.byteCount - index)
                 try checkFrames(of: segment, from: control.durable.load(), to: goal)
             }
-            try flush(to: goal)
+            try flush(opened, to: goal)
         } catch {
             if control.poison.load() == 0 { control.poison.store(UInt32(bitPattern: error.errno?.rawValue ?? EIO)) }
             control.flushing.store(0)

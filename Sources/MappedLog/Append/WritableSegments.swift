@@ -9,6 +9,8 @@ final class WritableSegments: Sendable {
     let log: LogPlace
     private let isFlushed: Bool
     private let open = Mutex<[UInt64: Segment]>([:])
+    /// The last segment that this process has published; held while it publishes one.
+    private let lastPublished = Mutex<UInt64?>(nil)
     /// For memory that is about to come free; the append lock may be held meanwhile.
     private static let tries = 50
     private static let pauseMicroseconds: UInt32 = 1_000
@@ -43,21 +45,26 @@ final class WritableSegments: Sendable {
     /// Maps a segment, which is prepared first if it isn't there.
     func prepared(_ base: UInt64) throws(LogError) -> Segment {
         if let segment = try existing(base) { return segment }
-        // What nobody will flush needs no mapping any more, and can be used again where nobody else has one.
-        if !log.medium.isPersistent { drop(before: base - min(base, log.geometry.segmentSize)) }
-        try prepareSegment(base)
-        return try segment(base)
+        return try lastPublished.withLock { last throws(LogError) in
+            // An append that needs it while the preparer is at it would be no faster by itself.
+            if let segment = try existing(base) { return segment }
+            // What nobody will flush needs no mapping any more, and can be used again where nobody else has one.
+            if !log.medium.isPersistent { drop(before: base - min(base, log.geometry.segmentSize)) }
+            let isMine = try prepareSegment(base, namesAreDurable: last.map { $0 + log.geometry.segmentSize } == base)
+            last = isMine ? base : nil
+            return try segment(base)
+        }
     }
 
     /// In memory, that of a segment which has been dropped is free only when the background threads have let go of it too.
-    private func prepareSegment(_ base: UInt64) throws(LogError) {
+    private func prepareSegment(_ base: UInt64, namesAreDurable: Bool) throws(LogError) -> Bool {
         for _ in 0..<Self.tries {
-            do throws(LogError) { return try log.prepareSegment(base) } catch {
+            do throws(LogError) { return try log.prepareSegment(base, namesAreDurable: namesAreDurable) } catch {
                 guard error.code == .diskFull, !log.medium.isPersistent else { throw error }
                 usleep(Self.pauseMicroseconds)
             }
         }
-        try log.prepareSegment(base)
+        return try log.prepareSegment(base, namesAreDurable: namesAreDurable)
     }
 
     /// Lets go of segments that nobody here will flush or append to again.

@@ -153,7 +153,12 @@ extension LogPlace {
         page.replaceSubrange(0..<SegmentHeader.byteCount, with: header.encoded())
         let line = ActivationLine(baseSequence: 0, largestTimestampBefore: .min).encoded(for: header)
         page += unsafe withUnsafeBytes(of: line) { unsafe Array($0) }
-        _ = try medium.publishSegment(0, header: page, byteCount: geometry.segmentSize)
+        _ = try medium.publishSegment(
+            0,
+            header: page,
+            byteCount: geometry.segmentSize,
+            namesAreDurable: false
+        )
     }
 }
 

@@ -9,20 +9,22 @@ extension LogPlace {
     ///
     /// Of a log in memory the oldest go first, so that there are never more than the bound and the prepared one.
     ///
+    /// `namesAreDurable` says that this process has published the one before, and so flushed its name.
+    ///
     /// - Throws: `missingSegment` where it was there and is dropped by now; `diskFull` where there is no space, or a protecting named tailer has yet to read what would go.
-    func prepareSegment(_ base: UInt64) throws(LogError) {
+    /// - Returns: Whether it was this process that published it.
+    func prepareSegment(_ base: UInt64, namesAreDurable: Bool) throws(LogError) -> Bool {
         let header = SegmentHeader(logID: id, geometry: geometry, base: base, salt: .random(in: .min ... .max))
             .encoded()
         guard let bound = medium.bound else {
-            _ = try medium.publishSegment(base, header: header, byteCount: geometry.segmentSize)
-            return
+            return try publish(base, header, namesAreDurable: namesAreDurable)
         }
         let lock = try medium.openLock()
         try lock.lockWindow(timeout: Self.windowPatience)
         defer { withExtendedLifetime(lock) {} }
         // Asked again behind the lock: the other one may have needed the very space that is asked for here.
         let names = try medium.listSegments()
-        if names.contains(.raw(base)) { return }
+        if names.contains(.raw(base)) { return false }
         // Who was held up since it looked at the tail asks for a segment that has been filled and dropped since.
         if let last = names.last?.base, last > base { throw missing(base, durable: nil) }
         for name in names where name.base < base && (base - name.base) / geometry.segmentSize > UInt64(bound) {
@@ -31,7 +33,16 @@ extension LogPlace {
             }
             try medium.remove(name)
         }
-        _ = try medium.publishSegment(base, header: header, byteCount: geometry.segmentSize)
+        return try publish(base, header, namesAreDurable: namesAreDurable)
+    }
+
+    private func publish(_ base: UInt64, _ header: [UInt8], namesAreDurable: Bool) throws(LogError) -> Bool {
+        try medium.publishSegment(
+            base,
+            header: header,
+            byteCount: geometry.segmentSize,
+            namesAreDurable: namesAreDurable
+        )
     }
 
     private func protected(by tailer: String, _ bound: Int) -> LogError {

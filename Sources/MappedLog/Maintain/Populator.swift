@@ -59,8 +59,7 @@ final class Populator: Sendable {
         /// Weak: of a log in memory it may have been dropped since, and its memory is needed.
         weak var segment: Segment?
         var end: UInt64 = 0
-        /// The first pages stay mapped: a roll stores the seal line there.
-        var start = Populator.kept
+        var start: UInt64 = 0
     }
 
     /// - Returns: How long to pause if no bell rings.
@@ -143,12 +142,17 @@ final class Populator: Sendable {
         preparer.ring()
     }
 
+    /// What can be let go of between two offsets without a page being split: not the first, where a roll stores.
+    static func wholePieces(from start: UInt64, to end: UInt64) -> Range<UInt64> {
+        let (first, last) = (max(start / kept * kept, kept), end / kept * kept)
+        return first..<max(first, last)
+    }
+
     /// What lies well behind the tail is touched by nobody here any more: the memory is the page cache's.
     private func letGo(of segment: Segment, before offset: UInt64, _ populated: inout Populated) {
-        // No page is split.
-        let end = (offset - min(offset, Self.kept)) / Self.kept * Self.kept
-        guard end > populated.start else { return }
-        segment.mapping.letGo(from: Int(populated.start), byteCount: Int(end - populated.start))
-        populated.start = end
+        let behind = Self.wholePieces(from: populated.start, to: offset - min(offset, Self.kept))
+        guard !behind.isEmpty else { return }
+        segment.mapping.letGo(from: Int(behind.lowerBound), byteCount: behind.count)
+        populated.start = behind.upperBound
     }
 }

@@ -114,7 +114,8 @@ struct Recovery {
         _ = try log.medium.publishSegment(
             base,
             header: header.encoded(),
-            byteCount: log.geometry.segmentSize
+            byteCount: log.geometry.segmentSize,
+            namesAreDurable: false
         )
         let line = ActivationLine(
             baseSequence: survey.nextSequence,

@@ -120,7 +120,8 @@ extension DirectoryMedium {
     func publishSegment(
         _ base: UInt64,
         header: [UInt8],
-        byteCount: UInt64
+        byteCount: UInt64,
+        namesAreDurable: Bool
     ) throws(LogError) -> Bool {
         try checkIdentity()
         let (file, temporary) = try makeUnpublished(byteCount: byteCount)
@@ -128,7 +129,7 @@ extension DirectoryMedium {
         try file.write(header, at: 0)
         try file.flush()
         // The name before this one may be somebody else's, who has yet to flush it: without it this one is behind a hole.
-        try flushDirectory()
+        if !namesAreDurable { try flushDirectory() }
         do throws(Errno) {
             if let temporary {
                 try SystemCall.link(temporary, to: segmentPath(base))
@@ -164,8 +165,12 @@ extension DirectoryMedium {
     }
 
     func flushDirectory() throws(LogError) {
+        try openDirectory()?.flush()
+    }
+
+    func openDirectory() throws(LogError) -> OpenFile? {
         try checkIdentity()
-        try OpenFile(path, O_RDONLY | O_DIRECTORY).flush()
+        return try OpenFile(path, O_RDONLY | O_DIRECTORY)
     }
 
     func makeUnpublished(byteCount: UInt64) throws(LogError) -> (OpenFile, FilePath?) {

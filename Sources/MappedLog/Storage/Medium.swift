@@ -27,11 +27,20 @@ protocol Medium: Sendable {
     /// The file of a compacted segment, or nil when there is none of that name.
     func openCompacted(_ base: UInt64) throws(LogError) -> OpenFile?
     /// Makes a prepared segment appear, complete and durable, or not at all. False: one was there already.
-    func publishSegment(_ base: UInt64, header: [UInt8], byteCount: UInt64) throws(LogError) -> Bool
+    ///
+    /// `namesAreDurable` says that the caller has flushed the name before this one: that needs no flush here.
+    func publishSegment(
+        _ base: UInt64,
+        header: [UInt8],
+        byteCount: UInt64,
+        namesAreDurable: Bool
+    ) throws(LogError) -> Bool
     /// Puts a complete, durable file in the place of a segment; `fill` writes it. Who mapped the old one keeps it.
     func replaceSegment(_ base: UInt64, byteCount: UInt64, fill: (OpenFile) throws(LogError) -> Void) throws(LogError)
     /// Makes created, renamed and removed names durable.
     func flushDirectory() throws(LogError)
+    /// The directory of the segments, for who has to know whether its flush failed, or never began; nil: there is none.
+    func openDirectory() throws(LogError) -> OpenFile?
     func segmentPath(_ base: UInt64) -> FilePath
     func path(of form: SegmentName) -> FilePath
     func byteCount(of form: SegmentName) throws(LogError) -> UInt64

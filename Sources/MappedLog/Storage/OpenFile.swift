@@ -195,6 +195,20 @@ final class OpenFile: Sendable {
         }
     }
 
+    /// `fdatasync(2)`, with so many bytes at a time under way to the disk.
+    ///
+    /// Others' flushes needn't wait behind all of it. A failure is reported once, by the first that meets it.
+    func flushData(inPiecesOf piece: UInt64) throws(LogError) {
+        if memory != nil { return }
+        for start in stride(from: 0, to: byteCount, by: Int(piece)) {
+            let range = UInt64(start)..<min(UInt64(start) + piece, byteCount)
+            do throws(Errno) { try SystemCall.writeOut(descriptor, range) } catch {
+                throw .system(error, "sync_file_range(2)", file: path)
+            }
+        }
+        try flushData()
+    }
+
     /// `fdatasync(2)`.
     func flushData() throws(LogError) {
         if memory != nil { return }

@@ -120,6 +120,10 @@ enum SystemCall {
     }
 
     /// `sync_file_range(2)`: the disk begins to write what is dirty in a range; nothing waits for it.
+    static func writeOut(_ descriptor: CInt, _ range: Range<UInt64>) throws(Errno) {
+        _ = try check(mlog_write_out(descriptor, range.lowerBound, UInt64(range.count)))
+    }
+
     static func beginFlush(_ descriptor: CInt, _ range: Range<UInt64>) throws(Errno) {
         _ = try check(mlog_begin_flush(descriptor, range.lowerBound, UInt64(range.count)))
     }

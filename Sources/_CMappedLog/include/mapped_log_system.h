@@ -54,6 +54,8 @@ int mlog_copy_range(int from, int to, uint64_t offset, uint64_t byte_count);
 // sync_file_range(2): lets the disk begin with what is dirty in a range, and waits for nothing. No flush: whether it
 // worked, that tells. Where the system has no such call, nothing.
 int mlog_begin_flush(int descriptor, uint64_t offset, uint64_t byte_count);
+// The same, and waits until it is written. What failed is reported here, and not again to a flush through the descriptor.
+int mlog_write_out(int descriptor, uint64_t offset, uint64_t byte_count);
 // renameat2(2), RENAME_NOREPLACE.
 int mlog_rename_noreplace(const char *from, const char *to);
 // Gives the unnamed file (O_TMPFILE) a name that must not exist: linkat(2) through /proc/self/fd.

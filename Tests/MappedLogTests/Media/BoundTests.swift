@@ -70,7 +70,7 @@ import Testing
             let before = try bases(of: path)
             let place = try LogPlace(at: log.location)
             for base in [UInt64(0), 65_536, before[0] - 65_536] {
-                #expect(code { try place.prepareSegment(base) } == .missingSegment)
+                #expect(code { _ = try place.prepareSegment(base, namesAreDurable: false) } == .missingSegment)
             }
             let after = try bases(of: path)
             // The log's own preparer may have been at work meanwhile.

@@ -53,8 +53,8 @@ typedef struct {
     // Of the call that met the fault:
     uint64_t failed_ns;     // when, as test_now_ns() says
     int failed_first;       // true: the first thread made it
-    int failed_flush;       // true: it was fsync or fdatasync
-    int failed_segment;     // true: fdatasync of a file whose name is a published segment's
+    int failed_flush;       // true: it was fsync, fdatasync, or sync_file_range that waits
+    int failed_segment;     // true: fdatasync, or sync_file_range, of a file whose name is a published segment's
 } test_victim_outcome;
 
 typedef struct test_victim test_victim;

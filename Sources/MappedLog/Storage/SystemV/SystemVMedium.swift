@@ -34,7 +34,8 @@ struct SystemVMedium: Medium {
     func publishSegment(
         _ base: UInt64,
         header: [UInt8],
-        byteCount: UInt64
+        byteCount: UInt64,
+        namesAreDurable: Bool
     ) throws(LogError) -> Bool {
         try table.change { list throws(LogError) in
             if list.bases.contains(base) { return false }
@@ -59,6 +60,8 @@ struct SystemVMedium: Medium {
     }
 
     func flushDirectory() throws(LogError) {}
+
+    func openDirectory() throws(LogError) -> OpenFile? { nil }
 
     func byteCount(of form: SegmentName) throws(LogError) -> UInt64 { table.header.segment_bytes }
 
