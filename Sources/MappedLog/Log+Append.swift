@@ -105,7 +105,7 @@ extension Log {
         batch payloads: some Collection<some Collection<UInt8>>,
         timestamp: Timestamp? = nil
     ) throws(LogError) -> AppendedBatch {
-        try append(BatchPayloads(payloads), timestamp)
+        try append(BatchPayloads(payloads, longest: maximumRecordSize), timestamp)
     }
 
     @usableFromInline

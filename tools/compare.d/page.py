@@ -71,6 +71,12 @@ def group_table(results, group):
 
 
 NOTES = {  # what the figures of a group can't say
+    "append": "`populated`: 8 MiB at a time, each after 40 ms in which the background thread populates them, which isn't counted; "
+              "as populating isn't in the limit. `sustained`: all in one go, 88 MB of the small ones. Resident is the highest, less "
+              "what was resident when the log was open.",
+    "concurrent": "8 MiB in all at a time, each after 30 ms. Appenders, and the threads that populate for them, share the processors: "
+                  "a ✗ after `cpu_wait` is of a side that began late.",
+    "latency": "How long the call took; an append that was due meanwhile isn't counted as late. There is one roll in a round.",
     "durable": "`limit.group_commit`: as many threads wait for one flush of a file to which nobody appends; `no_flush`: they only "
                "sleep and are woken. Less than that no group commit of so many threads can cost here.",
     "compact": "`mlog compact` takes two segments at a time, each with two threads, as it does by default; it reads back, "
@@ -98,7 +104,7 @@ def readme_table(results):
         row("append, each one durable", cost("mlog.durable", "every_append", "mean_ns"), "append_durable",
             "sync.single"),
         row("scan", cost("mlog.scan", "raw"), "scan", "iterator"),
-        row("from writer to tailer, spinning, median", cost("mlog.tail", "spin", "p50_ns"), "tail", "poll", "p50_ns"),
+        row("from writer to tailer, spinning, median (half of a round trip; the others poll, a record each 50 µs)", cost("mlog.tail", "spin", "p50_ns"), "tail", "poll", "p50_ns"),
     ]
     return table(["work", "MappedLog", *PEERS.values()], ["---"] + ["---:"] * (len(PEERS) + 1), rows)
 

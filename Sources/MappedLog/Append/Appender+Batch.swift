@@ -6,17 +6,26 @@ struct BatchPayloads {
     @usableFromInline var bytes: [UInt8] = []
     @usableFromInline var lengths: [Int] = []
 
-    /// Copies them.
+    /// Copies them, until they are more than any batch may be: it is refused then.
     ///
     /// Memory is asked for once: growing would copy again, and large pieces would come fresh from the system each time.
+    /// What a collection says of its count is a hint, and may be anything.
     @inlinable
-    init(_ payloads: some Collection<some Collection<UInt8>>) {
-        lengths.reserveCapacity(payloads.count)
-        bytes.reserveCapacity(payloads.reduce(0) { $0 + $1.count })
+    init(_ payloads: some Collection<some Collection<UInt8>>, longest: Int) {
+        func bounded(_ count: Int) -> Int { max(0, min(count, longest + 1)) }
+        var expected = 0
+        for payload in payloads {
+            expected += bounded(payload.count)
+            if expected > longest { break }
+        }
+        lengths.reserveCapacity(min(bounded(payloads.count), 1 << 16))
+        bytes.reserveCapacity(bounded(expected))
         for payload in payloads {
             let before = bytes.count
-            bytes.append(contentsOf: payload)
-            lengths.append(bytes.count - before)
+            if payload.count <= longest { bytes.append(contentsOf: payload) }
+            lengths.append(payload.count <= longest ? bytes.count - before : longest + 1)
+            // Each has a frame's header too.
+            if payload.count > longest || bytes.count + 24 * lengths.count > longest + 64 { return }
         }
     }
 }
@@ -103,7 +112,7 @@ extension Appender {
             .recordTooLarge,
             file: segments.log.medium.path,
             expected: "a batch whose frames take at most \(geometry.largestAppend) bytes",
-            found: "\(size) bytes",
+            found: "\(size) bytes at least",
             advice: "make smaller batches, or a log with larger segments"
         )
     }

@@ -4,8 +4,8 @@ internal import _CMappedLog
 /// The background thread that populates pages ahead of the appends of this process, so that none has to fault, and lets
 /// go of those behind them.
 ///
-/// It never stores into a published segment, and waits for no disk: that the next segment is there is for the
-/// ``Preparer``, and who flushes is the ``Housekeeper``.
+/// It never stores into a published segment, and flushes nothing: that the next segment is there is for the ``Preparer``,
+/// and who flushes is the ``Housekeeper``.
 final class Populator: Sendable {
     private let control: ControlWords
     private let segments: WritableSegments

@@ -15,6 +15,8 @@ final class Preparer: Sendable {
     private static let idlePause = Duration.seconds(3600)
     /// Until the gate is free again.
     private static let gatePause = Duration.milliseconds(5)
+    /// Until there may be room again.
+    private static let retryPause = Duration.seconds(1)
 
     init(
         control: ControlWords,
@@ -42,14 +44,16 @@ final class Preparer: Sendable {
 
     /// - Returns: How long to pause if no bell rings.
     private func work() -> Duration {
-        defer { housekeeper.ring() }
         guard appender.writingFailure() == nil else { return Self.idlePause }
         do throws(LogError) {
             guard try prepare() else { return Self.gatePause }
-            populator.ring()
         } catch {
             // It isn't lost: the roll that needs the segment meets the same failure, and reports it.
+            housekeeper.ring()
+            return Self.retryPause
         }
+        populator.ring()
+        housekeeper.ring()
         return Self.idlePause
     }
 

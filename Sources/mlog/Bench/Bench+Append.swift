@@ -27,7 +27,7 @@ extension Bench {
             let records = records ?? (256 << 20) / Self.frameSize(size)
             let batch = Payloads.random(size: size).batch(100)
             for (mode, burst) in [("populated", nil), ("sustained", records)] {
-                try appending("append_batch", "batch100.\(mode)", size, records / 100 * 100, burst: burst) {
+                try appending("append_batch", "batch100.\(mode)", size, max(100, records / 100 * 100), burst: burst) {
                     log,
                     range in
                     for _ in 0..<range.count / 100 { try log.append(batch: batch) }

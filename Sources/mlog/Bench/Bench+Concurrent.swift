@@ -2,10 +2,8 @@ import MappedLog
 import SystemPackage
 
 extension Bench {
-    /// Rounds of a repetition; before each, what is populated ahead comes to its full length.
+    /// Rounds of a repetition; before each, the pages that it needs are populated.
     private static let rounds = 8
-    /// In a round, for all appenders together: fewer would be over before all of them have got a processor.
-    private static let fewest = 16_384
 
     /// Appends from several processes, and from several threads of one, beside what one does.
     mutating func concurrent() throws {
@@ -14,8 +12,8 @@ extension Bench {
                 ("process1.single", 1, 1, 1), ("processes4.single", 4, 1, 1), ("threads4.single", 1, 4, 1),
                 ("process1.batch100", 1, 1, 100), ("processes4.batch100", 4, 1, 100),
             ]
-            // Of small records, what is populated ahead: so it is the lock that is seen.
-            let records = records.map { $0 / Self.rounds } ?? max(Self.fewest, (8 << 20) / Self.frameSize(size))
+            // Within the window that is populated ahead, so that it is the lock that is seen.
+            let records = records.map { $0 / Self.rounds } ?? (8 << 20) / Self.frameSize(size)
             var times = [[Double]](repeating: [], count: modes.count)
             var worst = [WorkerReport](repeating: WorkerReport(), count: modes.count)
             for _ in 0..<repetitions {

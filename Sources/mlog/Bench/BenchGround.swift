@@ -6,6 +6,8 @@ import SystemPackage
 /// The directory in which a benchmark makes its logs; it goes away with the last reference.
 final class BenchGround {
     let directory: FilePath
+    /// Of the directory, and what logs in memory begin with; like no other, whatever a container says of process ids.
+    private let name: String
     let medium: BenchMedium
     private let segmentSize: UInt64
     private let isKept: Bool
@@ -17,11 +19,14 @@ final class BenchGround {
 
     /// Makes the directory; one that is kept stays there.
     init(_ medium: BenchMedium, in parent: FilePath, segmentSize: UInt64, isKept: Bool) throws {
-        directory = parent.appending("mlog-bench.\(getpid())")
+        name = "mlog-bench.\(String(UInt64.random(in: .min ... .max), radix: 16))"
+        directory = parent.appending(name)
         self.medium = medium
         self.segmentSize = segmentSize
         self.isKept = isKept
-        try FileManager.default.createDirectory(atPath: directory.string, withIntermediateDirectories: true)
+        try FileManager.default.createDirectory(atPath: parent.string, withIntermediateDirectories: true)
+        // Whoever is there already is somebody else.
+        try FileManager.default.createDirectory(atPath: directory.string, withIntermediateDirectories: false)
     }
 
     deinit {
@@ -35,7 +40,7 @@ final class BenchGround {
         count += 1
         switch medium {
         case .file: return directory.appending("\(name).\(count)")
-        case .shm: return FilePath("shm:mlog-bench.\(getpid()).\(name).\(count)")
+        case .shm: return FilePath("shm:\(self.name).\(name).\(count)")
         case .sysv: return FilePath("sysv:\(Int32.random(in: 1 ... .max))")
         }
     }
@@ -49,9 +54,10 @@ final class BenchGround {
         let path = newPath(name)
         if medium != .file {
             options.retention = Retention(segments: Self.segmentsInMemory)
-            logsInMemory.insert(path)
         }
-        return try Log.create(at: path, options: options)
+        let log = try Log.create(at: path, options: options)
+        if medium != .file { logsInMemory.insert(path) }
+        return log
     }
 
     /// A log of that many records, closed, so that all of it is on the disk, and how many of them are in sealed segments:

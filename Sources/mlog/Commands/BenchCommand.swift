@@ -67,7 +67,9 @@ struct BenchCommand: ParsableCommand {
             let name = work.rawValue
             throw ValidationError("\(name) measures what is done to files: leave out --medium \(medium.rawValue)")
         }
-        guard records ?? 1 > 0 else { throw ValidationError("--records is 1 or more") }
+        guard (1...1_000_000_000).contains(records ?? 1) else {
+            throw ValidationError("--records is 1 to 1000000000")
+        }
         guard recordBytes.allSatisfy({ (8...65536).contains($0) }) else {
             throw ValidationError("--record-bytes is 8 to 65536")
         }

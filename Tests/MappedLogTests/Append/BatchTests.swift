@@ -102,4 +102,39 @@ import Testing
             #expect(seen == batches * 5)
         }
     }
+
+    /// A collection of somebody else's making may say anything of its count.
+    @Test(arguments: [Int.min, -1, 0, 1, 4, 1 << 16, 1 << 60, 1 << 61, .max])
+    func `a count that is wrong is no more than a hint`(claimed: Int) throws {
+        try withTemporaryDirectory(inMemory: true) { directory in
+            let log = try Log.create(at: directory.appending("log"), options: .small)
+            let payloads: [[UInt8]] = [[1], [2, 2], [3, 3, 3]]
+            try log.append(batch: Claiming(elements: payloads, count: claimed))
+            #expect(Sight.of(log).records.map(\.payload) == payloads)
+            let appended = failure { try log.append(batch: [Claiming(elements: [4, 4], count: claimed)]) }
+            #expect(appended == nil || appended?.code == .recordTooLarge && claimed > log.maximumRecordSize)
+        }
+    }
+
+    @Test func `a batch beyond all bounds is refused before it is copied`() throws {
+        try withTemporaryDirectory(inMemory: true) { directory in
+            let log = try Log.create(at: directory.appending("log"), options: .small)
+            let mebibyte = [UInt8](repeating: 1, count: 1 << 20)
+            #expect(code { try log.append(batch: repeatElement(mebibyte, count: 1 << 40)) } == .recordTooLarge)
+            #expect(code { try log.append(batch: repeatElement([1], count: 1 << 40)) } == .recordTooLarge)
+            #expect(code { try log.append(batch: repeatElement([], count: 1 << 40)) } == .recordTooLarge)
+            #expect(code { try log.append(batch: [repeatElement(1, count: 1 << 50)]) } == .recordTooLarge)
+            #expect(Sight.of(log).records.isEmpty)
+        }
+    }
+}
+
+/// Elements, and a count that needn't be theirs.
+private struct Claiming<Element: Sendable>: Collection, Sendable {
+    let elements: [Element]
+    let count: Int
+    var startIndex: Int { 0 }
+    var endIndex: Int { elements.count }
+    subscript(position: Int) -> Element { elements[position] }
+    func index(after index: Int) -> Int { index + 1 }
 }
