@@ -25,7 +25,9 @@ extension Log {
             unsafe appendResult(UnsafeRawBufferPointer(buffer), timestamp)
         }
         if let appended { return try appended.get() }
-        return try append(unsafe ContiguousArray(payload).span.bytes, timestamp: timestamp)
+        var bytes: [UInt8] = []
+        bytes.append(payload, longest: maximumRecordSize)
+        return try append(unsafe bytes.span.bytes, timestamp: timestamp)
     }
 
     /// Appends one record from a span of bytes, as ``append(_:timestamp:)-(Collection<UInt8>,_)`` otherwise.

@@ -15,18 +15,30 @@ struct BatchPayloads {
         func bounded(_ count: Int) -> Int { max(0, min(count, longest + 1)) }
         var expected = 0
         for payload in payloads {
-            expected += bounded(payload.count)
-            if expected > longest { break }
+            // Each has a frame's header too.
+            expected += bounded(payload.count) + 24
+            if expected > longest + 64 { break }
         }
         lengths.reserveCapacity(min(bounded(payloads.count), 1 << 16))
         bytes.reserveCapacity(bounded(expected))
         for payload in payloads {
             let before = bytes.count
-            if payload.count <= longest { bytes.append(contentsOf: payload) }
-            lengths.append(payload.count <= longest ? bytes.count - before : longest + 1)
-            // Each has a frame's header too.
-            if payload.count > longest || bytes.count + 24 * lengths.count > longest + 64 { return }
+            bytes.append(payload, longest: longest)
+            lengths.append(bytes.count - before)
+            if bytes.count + 24 * lengths.count > longest + 64 { return }
         }
+    }
+}
+
+extension [UInt8] {
+    /// Appends bytes, up to one more than the longest that is of use, whatever the collection says of their number.
+    @inlinable
+    mutating func append(_ payload: some Collection<UInt8>, longest: Int) {
+        let wasContiguous: Void? = payload.withContiguousStorageIfAvailable { buffer in
+            unsafe append(contentsOf: UnsafeBufferPointer(rebasing: buffer.prefix(longest + 1)))
+        }
+        if wasContiguous != nil { return }
+        for byte in payload.prefix(longest + 1) { append(byte) }
     }
 }
 
