@@ -166,15 +166,30 @@ int mlog_mutex_init(void *mutex) {
     return -status;
 }
 
-int mlog_mutex_lock_slow(void *mutex, uint64_t timeout_ns) {
-    // The lock is held for tens of nanoseconds, of long records for some hundred: a short spin saves two system calls on
-    // each side. It only looks: each try would take the cache line from the owner.
-    for (int spin = 0; spin < 100; spin++) {
+// Looks so often whether the mutex is free, and takes it then; EBUSY: it never was. It only looks: each try would take the
+// cache line from the owner.
+static int lock_by_looking(void *mutex, int looks) {
+    for (int look = 0; look < looks; look++) {
         mlog_cpu_pause();
         if (mlog_mutex_owner(mutex) != 0) continue;
         int status = pthread_mutex_trylock(mutex);
         if (status != EBUSY) return status;
     }
+    return EBUSY;
+}
+
+int mlog_mutex_lock_slow(void *mutex, uint64_t timeout_ns) {
+    // The lock is held for tens of nanoseconds, of long records for some hundred: a short spin saves two system calls on
+    // each side.
+    int status = lock_by_looking(mutex, 100);
+    // Others append without a pause. Who queued up now would have each of their appends wake him, and who went on spinning
+    // would keep a processor from them and from their populators: he comes back instead, unannounced.
+    const struct timespec nap = {.tv_nsec = 20000};
+    for (int naps = 0; naps < 10 && status == EBUSY; naps++) {
+        clock_nanosleep(CLOCK_MONOTONIC, 0, &nap, NULL);
+        status = lock_by_looking(mutex, 20);
+    }
+    if (status != EBUSY) return status;
     // In slices: who is killed when it has just been woken takes the wake along, if another has the mutex again by then.
     const uint64_t slice = 20000000;
     for (uint64_t waited = 0;;) {
@@ -186,7 +201,7 @@ int mlog_mutex_lock_slow(void *mutex, uint64_t timeout_ns) {
             deadline.tv_nsec -= 1000000000;
             deadline.tv_sec++;
         }
-        int status = pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &deadline);
+        status = pthread_mutex_clocklock(mutex, CLOCK_MONOTONIC, &deadline);
         waited += share;
         if (status != ETIMEDOUT || waited >= timeout_ns) return status;
     }

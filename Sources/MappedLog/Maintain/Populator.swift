@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Synchronization
 internal import _CMappedLog
 
@@ -43,7 +44,7 @@ final class Populator: Sendable {
 
     func start() throws(LogError) {
         let populated = Mutex(Populated())
-        try thread.start { [self] in
+        try thread.start(.batch) { [self] in
             // What fails here isn't lost: the append that needs the segment meets the same failure, and reports it.
             populated.withLock { (try? work(&$0)) ?? Self.idlePause }
         }
@@ -102,6 +103,8 @@ final class Populator: Sendable {
     /// - Returns: Where it ends.
     private func populate(_ segment: Segment, _ start: UInt64, _ end: UInt64, isFirst: Bool) -> UInt64 {
         let geometry = segments.log.geometry
+        // There is some way to go yet: an append that waits for this processor would do so for a whole tick of the clock.
+        sched_yield()
         if isFirst { populate(segment, geometry.dataEnd..<geometry.segmentSize) }
         let range = start..<min(end, start - start % piece + piece)
         populate(segment, range)

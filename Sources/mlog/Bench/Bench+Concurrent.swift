@@ -17,7 +17,7 @@ extension Bench {
             var times = [[Double]](repeating: [], count: modes.count)
             var worst = [WorkerReport](repeating: WorkerReport(), count: modes.count)
             for _ in 0..<repetitions {
-                for (index, mode) in modes.enumerated() {
+                for (index, mode) in modes.enumerated() where wants(mode.name) {
                     try Self.checkInterruption()
                     let log = try ground.newLog("concurrent")
                     let each = max(1, records / mode.processes / mode.threads / mode.batch) * mode.batch
@@ -42,11 +42,12 @@ extension Bench {
                     try ground.remove(log.path)
                 }
             }
-            for (index, mode) in modes.enumerated() {
+            for (index, mode) in modes.enumerated() where wants(mode.name) {
                 var line = BenchLine("append_concurrent", medium, mode.name, recordBytes: size)
                 line.add(nanosecondsPerRecord: times[index], records: records * Self.rounds)
-                let single = modes.firstIndex { $0.batch == mode.batch } ?? 0
-                line.add("ratio_to_one", Spread(times[index]).median / Spread(times[single]).median)
+                if let single = modes.firstIndex(where: { $0.batch == mode.batch }), !times[single].isEmpty {
+                    line.add("ratio_to_one", Spread(times[index]).median / Spread(times[single]).median)
+                }
                 line.add("cpu_wait", worst[index].cpuWait)
                 try report(line)
             }
