@@ -77,14 +77,23 @@ final class Flusher: Sendable {
 
     /// Lets those append once more who waited for the last flush, so that they share this one.
     ///
-    /// Half as long as a flush takes, at most: who comes later would have waited longer for the one under way.
+    /// As long as they come, each within half the time of a flush, and for two flushes' time at most. A flush that begins
+    /// while they are still waking shares the processors with them, and takes several times as long.
     private func gather() {
         let wanted = UInt64(control.flushedRecords.load())
         guard wanted > 1 else { return }
         let first = control.flushedSequence.load()
-        let longest = Duration.microseconds(Int64(control.flushMicroseconds.load() / 2))
-        let deadline = ContinuousClock.now + min(longest, Self.longestGathering)
-        while control.currentSlot().sequence &- first < wanted, .now < deadline { sched_yield() }
+        let flushTime = Duration.microseconds(Int64(control.flushMicroseconds.load()))
+        var now = ContinuousClock.now
+        let end = now + min(flushTime * 2, Self.longestGathering)
+        var (last, quietEnd) = (first, now + flushTime / 2)
+        while now < min(quietEnd, end) {
+            let sequence = control.currentSlot().sequence
+            if sequence &- first >= wanted { return }
+            if sequence != last { (last, quietEnd) = (sequence, now + flushTime / 2) }
+            sched_yield()
+            now = .now
+        }
     }
 
     /// Repairs what a flusher that died may have left, where nobody could before.
