@@ -93,7 +93,7 @@ int mlog_mutex_owner(const void *mutex);
 // Whether a thread of this pid namespace is stopped or held by a tracer (proc_pid_stat(5)); 0 also where nobody can say.
 int mlog_thread_is_stopped(int id);
 // 0, EOWNERDEAD (held; the state it guards is as the dead owner left it), ETIMEDOUT, EDEADLK, ENOTRECOVERABLE.
-// Spins for a moment, then sleeps at most `timeout_ns`.
+// Spins for a moment, comes back ten times within a millisecond or so, then sleeps at most `timeout_ns`.
 int mlog_mutex_lock_slow(void *mutex, uint64_t timeout_ns);
 // 0, EOWNERDEAD, EDEADLK, ENOTRECOVERABLE, and EBUSY where another thread has it.
 static inline int mlog_mutex_trylock(void *mutex) { return pthread_mutex_trylock((pthread_mutex_t *)mutex); }
