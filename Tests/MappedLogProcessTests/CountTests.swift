@@ -10,9 +10,14 @@ extension ProcessTests {
     struct Counting {
         private static let count = 10_000
 
-        @Test func `an append in steady state takes no system call, no page fault and no allocation`() throws {
+        /// Of a short record, and of one that is copied and summed up by a call.
+        @Test(arguments: [(64, Self.count), (4096, 1_000)])
+        func `an append in steady state takes no system call, no page fault and no allocation`(
+            payloadBytes: Int,
+            count: Int
+        ) throws {
             let scene = try Scene()
-            let trace = try trace("append", count: Self.count, of: scene)
+            let trace = try trace("append", count: count, payloadBytes: payloadBytes, of: scene)
             #expect(trace.calls == [])
             #expect(trace.faults == 0)
             #expect(trace.allocations == 0)
@@ -34,25 +39,64 @@ extension ProcessTests {
             #expect(flushes == Array(repeating: "fdatasync", count: 20))
         }
 
+        /// Each flush takes 20 ms: time enough for all to append who waited for the one before.
+        @Test func `appenders that wait for each other's flushes share one each time`() throws {
+            let scene = try Scene()
+            let slowly = ["--seccomp-bpf", "-e", "trace=fdatasync,getppid", "-e", "inject=fdatasync:delay_enter=20000"]
+            let trace = try trace("group", count: 20, of: scene, through: slowly)
+            let flushes = trace.others.count { $0.contains("fdatasync(") }
+            // Of 20, and those at either end; without waiting for each other's appends it would be 40.
+            #expect(20...30 ~= flushes)
+        }
+
         @Test func `an append that another thread waits for wakes it, by one system call`() throws {
             let scene = try Scene()
             #expect(try trace("contend", count: 20, of: scene).calls == Array(repeating: "futex", count: 20))
         }
 
+        @Test func `who waits for the lock comes back ten times before it queues up and has to be woken`() throws {
+            let scene = try Scene()
+            let calls = try trace("queue", count: 5, of: scene).calls
+            // Then it waits, and as one that waited wakes who may be behind it.
+            let round = Array(repeating: "clock_nanosleep", count: 10) + ["futex", "futex"]
+            #expect(calls == Array(repeating: round, count: 5).flatMap { $0 })
+        }
+
+        @Test func `the populator gives way before each piece`() throws {
+            let scene = try Scene()
+            let trace = try trace("append", count: 100_000, of: scene)
+            let populating = trace.others.filter { $0.contains("MADV_POPULATE_WRITE") || $0.contains(" sched_yield(") }
+            let threads = Dictionary(grouping: populating) { $0.prefix { $0 != " " } }
+            try #require(threads.count == 1, "who populates: \(threads.keys)")
+            let pieces = populating.split { $0.contains(" sched_yield(") }
+            // 17 MB and the window, in pieces of 2 MiB; with the first one goes the index.
+            #expect(pieces.count >= 12)
+            #expect(pieces.first?.count == 2)
+            #expect(pieces.dropFirst().allSatisfy { $0.count == 1 })
+        }
+
         private struct Trace {
             /// The system calls of the thread that works, by name and in order.
             var calls: [String] = []
+            /// The lines of all other threads.
+            var others: [Substring] = []
             var faults = -1
             var allocations = -1
         }
 
         /// Lets a worker do it under strace(1), and keeps what lies between its two calls of getppid(2).
-        private func trace(_ work: String, count: Int, of scene: Scene) throws -> Trace {
+        private func trace(
+            _ work: String,
+            count: Int,
+            payloadBytes: Int = 64,
+            of scene: Scene,
+            through options: [String] = []
+        ) throws -> Trace {
             let file = scene.directory.appending("trace").string
             let process = try scene.worker(
                 "count",
-                ["--work", work, "--count", "\(count)"],
-                through: ["/usr/bin/strace", "-f", "-qq", "-e", "signal=none", "-o", file]
+                ["--work", work, "--count", "\(count)", "--payload-bytes", "\(payloadBytes)"],
+                through: ["/usr/bin/strace", "-f", "-qq", "-e", "signal=none", "-o", file] + options
             )
             var result = Trace()
             let line = try process.line(within: 60) ?? ""
@@ -67,6 +111,7 @@ extension ProcessTests {
             try #require(marks.count >= 2, "the trace has no marks")
             let (first, last) = (marks[marks.count - 2], marks[marks.count - 1])
             let thread = lines[first].prefix { $0 != " " }
+            result.others = lines.filter { !$0.hasPrefix(thread) }
             for line in lines[first + 1..<last] where line.hasPrefix(thread) && !line.contains("resumed>") {
                 let call = line.dropFirst(thread.count).drop { $0 == " " }
                 result.calls.append(String(call.prefix { $0 != "(" }))

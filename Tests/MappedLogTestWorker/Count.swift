@@ -12,17 +12,22 @@ struct Count: ParsableCommand {
         case append
         case tail
         case sync
+        /// Eight threads that append and wait until it is durable, each so often.
+        case group
         /// An append lock, and another thread that waits for it each time.
         case contend
+        /// The same, seen by the one that waits.
+        case queue
     }
 
     @OptionGroup var place: Place
     @Option var work: Work
     @Option var count: Int
+    @Option var payloadBytes = 64
 
     func run() throws {
         let log = try Log.open(at: place.path, opening: OpenOptions(durability: .never))
-        let payload = [UInt8](repeating: 7, count: 64)
+        let payload = [UInt8](repeating: 7, count: payloadBytes)
         for _ in 0..<count { try log.append(payload) }
         switch work {
         case .append:
@@ -42,9 +47,27 @@ struct Count: ParsableCommand {
                     try log.sync()
                 }
             }
+        case .group:
+            try measure { group(payload, log) }
         case .contend: try contend()
+        case .queue: try queue()
         }
         try log.close()
+    }
+
+    private func group(_ payload: [UInt8], _ log: Log) {
+        let threads = 8
+        let each = count
+        let done = DispatchSemaphore(value: 0)
+        for _ in 0..<threads {
+            Thread.detachNewThread {
+                for _ in 0..<each {
+                    guard (try? log.append(payload)) != nil, (try? log.sync()) != nil else { _exit(4) }
+                }
+                done.signal()
+            }
+        }
+        for _ in 0..<threads { done.wait() }
     }
 
     private func contend() throws {
@@ -65,6 +88,30 @@ struct Count: ParsableCommand {
                 while !lock.isAwaited { mlog_cpu_pause() }
                 unsafe mlog_unlock(lock.mutex, thread)
                 while lock.ended.load(ordering: .acquiring) < round { mlog_cpu_pause() }
+            }
+        }
+    }
+
+    /// The lock isn't let go of before this thread has queued up for it.
+    private func queue() throws {
+        let lock = ContendedLock()
+        guard lock.isMade else { throw ExitCode(4) }
+        let rounds = count
+        Thread.detachNewThread {
+            guard let thread = unsafe mlog_thread() else { _exit(4) }
+            for round in 1...rounds {
+                while lock.ended.load(ordering: .acquiring) < round - 1 { mlog_cpu_pause() }
+                guard unsafe mlog_lock_if_free(lock.mutex, thread) != 0 else { _exit(4) }
+                lock.started.store(round, ordering: .releasing)
+                while !lock.isAwaited { mlog_cpu_pause() }
+                unsafe mlog_unlock(lock.mutex, thread)
+            }
+        }
+        try measure {
+            for round in 1...rounds {
+                while lock.started.load(ordering: .acquiring) < round { mlog_cpu_pause() }
+                guard lock.waitAndLetGo() else { throw ExitCode(4) }
+                lock.ended.store(round, ordering: .releasing)
             }
         }
     }

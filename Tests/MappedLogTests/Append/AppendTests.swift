@@ -1,6 +1,7 @@
 import Foundation
 import MappedLog
 import MappedLogTestSupport
+import Synchronization
 import SystemPackage
 import Testing
 
@@ -46,6 +47,36 @@ import Testing
             let report = try Maintenance.verify(at: path)
             #expect(report.findings == [])
             #expect(report.records == 2400)
+        }
+    }
+
+    /// A short one is summed up as it is copied, a longer one in pieces of 16 KiB.
+    @Test func `a record of any length has its checksum`() throws {
+        try withTemporaryDirectory(inMemory: true) { directory in
+            let path = directory.appending("log")
+            let log = try Log.create(at: path, options: LogOptions(segmentSize: 1 << 20))
+            let close = [0...600, 4090...4100, 16_370...16_400].flatMap { $0 }
+            let lengths = close + stride(from: 601, to: 34_000, by: 67)
+            for length in lengths { try log.append(payload(length, length)) }
+            #expect(Sight.of(log).records.map(\.payload) == lengths.map { payload($0, $0) })
+            try log.close()
+            let report = try Maintenance.verify(at: path)
+            #expect(report.findings == [])
+            #expect(report.records == UInt64(lengths.count))
+        }
+    }
+
+    /// In shared memory they may be another process's; what the log holds of them is anybody's guess, but whole.
+    @Test(.disabled(if: Sanitizer.name == "thread", "it is a data race by intent"), arguments: [200, 4096, 20_000])
+    func `bytes that change while they are appended make no bad record`(byteCount: Int) throws {
+        try withTemporaryDirectory(inMemory: true) { directory in
+            let path = directory.appending("log")
+            let log = try Log.create(at: path, options: LogOptions(segmentSize: 1 << 20))
+            let bytes = ChangingBytes(byteCount)
+            for _ in 0..<(20 << 20) / byteCount { try bytes.append(to: log) }
+            bytes.end()
+            try log.close()
+            #expect(try Maintenance.verify(at: path).findings == [])
         }
     }
 
@@ -163,4 +194,32 @@ import Testing
             #expect(time > before - 100_000_000 && time <= Timestamp.now.nanosecondsSince1970)
         }
     }
+}
+
+/// Bytes that a thread changes, one after the other, until the end.
+@safe private final class ChangingBytes: @unchecked Sendable {
+    private let buffer: UnsafeMutableRawBufferPointer
+    private let mustEnd = Atomic(false)
+    private var thread: Thread?
+
+    init(_ count: Int) {
+        unsafe buffer = .allocate(byteCount: count, alignment: 8)
+        unsafe buffer.initializeMemory(as: UInt8.self, repeating: 0)
+        thread = .run { [self] in
+            var at = 0
+            while !mustEnd.load(ordering: .relaxed) {
+                unsafe buffer[at] &+= 1
+                at = (at + 9) % count
+            }
+        }
+    }
+
+    func append(to log: Log) throws { try unsafe log.append(UnsafeRawBufferPointer(buffer).bytes) }
+
+    func end() {
+        mustEnd.store(true, ordering: .relaxed)
+        thread?.join()
+    }
+
+    deinit { unsafe buffer.deallocate() }
 }
