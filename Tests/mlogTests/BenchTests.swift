@@ -125,6 +125,14 @@ import Testing
         #expect(try FileManager.default.contentsOfDirectory(atPath: place.directory) == [])
     }
 
+    @Test(arguments: [("/dev/null", "File exists"), ("/dev/null/logs", "Not a directory"), ("/proc", "No such file")])
+    func `a directory that can't be made is named, with why`(directory: String, why: String) async throws {
+        let outcome = try await Mlog.run("bench", "append", "--dir", directory, "--records", "10")
+        #expect(outcome.status == 1)
+        #expect(outcome.errors.hasPrefix("mlog: \(directory): \(why)"))
+        #expect(outcome.errors.hasSuffix("; give a directory that can be written to with --dir\n"))
+    }
+
     @Test(arguments: [
         ["nothing"], ["--records", "0"], ["--level", "13"], ["--medium", "paper"], ["compact", "--medium", "shm"],
     ])

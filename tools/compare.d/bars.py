@@ -42,27 +42,33 @@ def median(values):
 
 
 def bars(results):
-    """Rows: what, measured, reference, ratio, bar, as text and with whether it is reached; None where not measured."""
+    """Rows: what, measured, reference, ratio, the ratio of the same work without a log, bar, as text and with whether it is
+    reached; None where not measured."""
     rows = []
 
     def name(key):
         return f"{key[1]} {key[3]}"
 
-    def ratio(title, product, reference, factor, field="ns_per_record", reference_field=None, extra=0.0):
+    def without_log(what, mode, one, size):
+        """What the work costs where there is nothing but what it can't do without."""
+        found = [r.least([k for k in r.find(what, m, size) if k[3] == m], ns) for m in (mode, one)]
+        return f"{found[0][0] / found[1][0]:.3g} ×" if all(found) else ""
+
+    def ratio(title, product, reference, factor, extra=0.0, lowest=""):
         if product is None or reference is None:
             rows.append((title, None))
             return
         value, base = product[0], reference[0] + extra
         shown = f"{figure(value)}", f"{figure(base)} ({name(reference[1])})"
-        rows.append((title, (*shown, f"{value / base:.2f} ×", f"{factor:g} ×" if factor >= 0.3 else f"1/{1 / factor:g}",
-                             value <= base * factor)))
+        rows.append((title, (*shown, f"{value / base:.3g} ×", lowest,
+                             f"{factor:g} ×" if factor >= 0.3 else f"1/{1 / factor:g}", value <= base * factor)))
 
     def limit(title, product, most, unit, scale=1.0):
         if product is None:
             rows.append((title, None))
             return
         value = product[0] / scale
-        rows.append((title, (f"{value:.4g} {unit}", "", "", f"{most:g} {unit}", value <= most)))
+        rows.append((title, (f"{value:.4g} {unit}", "", "", "", f"{most:g} {unit}", value <= most)))
 
     r = results
     ns = "ns_per_record"
@@ -80,12 +86,13 @@ def bars(results):
     ratio("append 64 B one by one, sustained, against any peer one by one", one,
           r.least([k for s in [*stores, "file"] for k in r.find(f"{s}.append", "nosync.single", 64)], ns), 1 / 15)
 
-    def beside_one(title, mode, batch, size, factor):
+    def beside_one(title, mode, batch, size, factor, lowest=""):
         ratio(title, r.least(r.find("mlog.append_concurrent", mode, size), ns),
-              r.least(r.find("mlog.append_concurrent", f"process1.{batch}", size), ns), factor)
+              r.least(r.find("mlog.append_concurrent", f"process1.{batch}", size), ns), factor, lowest=lowest)
     beside_one("4 processes, 64 B one by one, in total", "processes4.single", "single", 64, 5)
     beside_one("4 processes, 64 B in batches of 100, in total", "processes4.batch100", "batch100", 64, 1)
-    beside_one("4 processes, 4 KiB, in total", "processes4.single", "single", 4096, 1)
+    beside_one("4 processes, 4 KiB, in total", "processes4.single", "single", 4096, 1,
+               without_log("limit.append_concurrent", "processes4.spin", "process1.spin", 4096))
     beside_one("4 threads, 64 B, in total", "threads4.single", "single", 64, 3)
     limit("99.9th percentile of an append, 64 B, 100,000/s", r.least(r.find("mlog.latency", "", 64), "p999_ns"), 20,
           "µs", 1000)
@@ -95,7 +102,8 @@ def bars(results):
           r.least([k for s in [*stores, "file"] for k in r.find(f"{s}.append_durable", "sync.single", 64)], ns), 1)
     ratio("group commit, 64 waiting appenders in 2 processes",
           r.least(r.find("mlog.group_commit", "processes2.threads32"), ns),
-          r.least(r.find("mlog.group_commit", "process1.thread1"), ns), 1 / 25)
+          r.least(r.find("mlog.group_commit", "process1.thread1"), ns), 1 / 25,
+          lowest=without_log("limit.group_commit", "processes2.threads32", "process1.thread1", 64))
     warm = r.least(r.find("limit.segment", "walk+crc32c.prefaulted"), ns)
     walk = r.least(r.find("limit.segment", "walk+crc32c.faulting"), ns)
     ratio("scan raw segments, 64 B", r.least(r.find("mlog.scan", "raw", 64), ns), walk, 2.5)

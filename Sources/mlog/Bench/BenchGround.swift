@@ -24,9 +24,15 @@ final class BenchGround {
         self.medium = medium
         self.segmentSize = segmentSize
         self.isKept = isKept
-        try FileManager.default.createDirectory(atPath: parent.string, withIntermediateDirectories: true)
-        // Whoever is there already is somebody else.
-        try FileManager.default.createDirectory(atPath: directory.string, withIntermediateDirectories: false)
+        do {
+            try FileManager.default.createDirectory(atPath: parent.string, withIntermediateDirectories: true)
+            // Whoever is there already is somebody else.
+            try FileManager.default.createDirectory(atPath: directory.string, withIntermediateDirectories: false)
+        } catch {
+            let cause = (error as? CocoaError)?.underlying as? POSIXError
+            let number = Errno(rawValue: cause?.code.rawValue ?? EIO)
+            throw CommandFailure("\(parent): \(number); give a directory that can be written to with --dir")
+        }
     }
 
     deinit {
