@@ -2,7 +2,9 @@
 #include "bench_system.h"
 #include <errno.h>
 #include <sched.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 
 int bench_pin(int cpu) {
@@ -14,6 +16,12 @@ int bench_pin(int cpu) {
         CPU_SET(cpu, &set);
     }
     return sched_setaffinity(0, sizeof set, &set) == 0 ? 0 : errno;
+}
+
+void bench_follow_parent(void) {
+    signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
 }
 
 long bench_sleeps(void) {

@@ -125,6 +125,23 @@ import Testing
         #expect(try FileManager.default.contentsOfDirectory(atPath: place.directory) == [])
     }
 
+    @Test func `a picture that can't be written is told before anything is measured, and so is an unknown mode`()
+        async throws
+    {
+        let place = try TemporaryLog()
+        let line = "exec $mlog bench append --records 100 --repetitions 1 --json --dir \(place.directory)"
+        let unwritable = try await Mlog.shell("\(line) --plot /dev/null/picture.svg")
+        #expect(unwritable.status == 1 && unwritable.lines.isEmpty)
+        #expect(unwritable.errors.hasPrefix("mlog: /dev/null/picture.svg: Not a directory"))
+        let unknown = try await Mlog.shell("\(line) --mode sideways")
+        #expect(unknown.status == 1 && unknown.errors.contains("no mode contains \"sideways\""))
+        // What is no regular file stays what it is.
+        let device = try await Mlog.shell("\(line) --record-bytes 64 --plot /dev/null")
+        #expect(device.status == 0)
+        let attributes = try FileManager.default.attributesOfItem(atPath: "/dev/null")
+        #expect(attributes[.type] as? FileAttributeType == .typeCharacterSpecial)
+    }
+
     @Test(arguments: [("/dev/null", "File exists"), ("/dev/null/logs", "Not a directory"), ("/proc", "No such file")])
     func `a directory that can't be made is named, with why`(directory: String, why: String) async throws {
         let outcome = try await Mlog.run("bench", "append", "--dir", directory, "--records", "10")

@@ -160,7 +160,9 @@ def write(about, lines, build):
                        quick="\n\n**A quick run, with a tenth of the records.**" if about["quick"] else "")
     text += "\n## Machine\n\n" + table(["", ""], ["---", "---"], [[k, v] for k, v in about["machine"].items()])
     text += "\n## What must be reached\n\n" + bars_table(results)
-    if draw(results, build, "spec/performance.svg"):
+    whole = about.get("whole", True)
+    place = "spec" if whole else build
+    if draw(results, build, f"{place}/performance.svg"):
         text += "\n![Append of 64 bytes](performance.svg)\n"
     for group in dict.fromkeys(k[0] for k in results.lines):
         text += f"\n## {group}\n\n```\n" + "\n".join(about["commands"][group]) + "\n```\n\n"
@@ -169,8 +171,8 @@ def write(about, lines, build):
             text += f"\n{NOTES[group]}\n"
     text += ("\n`mlog` is `.build/release/mlog`; `limits` and `peers` are built from `tools/compare.d`, whose README says "
              "what their lines mean.\n")
-    with open("spec/performance.md", "w") as page:
+    with open(f"{place}/performance.md", "w") as page:
         page.write(text)
-    if {"append", "durable", "scan", "tail"} <= {k[0] for k in results.lines}:
+    if whole:
         write_readme(results)
-    print(f"spec/performance.md is written; results are in {os.path.join(build, 'results.jsonl')}")
+    print(f"{place}/performance.md is written; results are in {os.path.join(build, 'results.jsonl')}")

@@ -4,6 +4,8 @@ extension Bench {
     /// Bytes of frames that are appended without a pause, within what is populated ahead: a little more than half of it,
     /// where the background thread begins, which so does its work in the pauses.
     private static let burst = (8 << 20) + (128 << 10)
+    /// Records, or batches' records, between two looks at whether the user wants it to end.
+    private static let unasked = 1_000_000
     /// Enough for the background thread to populate that again.
     private static let pause: UInt64 = 40_000_000
 
@@ -60,7 +62,11 @@ extension Bench {
             for first in stride(from: 0, to: records, by: burst) {
                 if burst < records { ThreadClock.spin(until: ThreadClock.now() + Self.pause) }
                 let start = ThreadClock.now()
-                try body(log, first..<min(records, first + burst))
+                let end = min(records, first + burst)
+                for part in stride(from: first, to: end, by: Self.unasked) {
+                    try Self.checkInterruption()
+                    try body(log, part..<min(end, part + Self.unasked))
+                }
                 nanoseconds += ThreadClock.now() - start
             }
             times.append(Double(nanoseconds) / Double(records))

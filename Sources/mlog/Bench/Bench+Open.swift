@@ -13,7 +13,10 @@ extension Bench {
             let log = try ground.newLog("open", segmentSize: 64 << 10)
             let payload = [UInt8](repeating: 1, count: 30_000)
             // Two fill a segment.
-            for _ in 0..<2 * count - 1 { try log.append(payload) }
+            for _ in 0..<2 * count - 1 {
+                try Self.checkInterruption()
+                try log.append(payload)
+            }
             try log.close()
             logs.append(("segments_\(count)", log.path))
         }
@@ -22,6 +25,7 @@ extension Bench {
         for _ in 0..<repetitions {
             try Self.checkInterruption()
             for (mode, path) in logs {
+                try Self.checkInterruption()
                 times[mode, default: []].append(
                     try Self.nanoseconds(of: opens) {
                         let log = try Log.openReadOnly(at: path)

@@ -8,6 +8,8 @@ struct Plot {
         self.lines = lines
     }
 
+    var isEmpty: Bool { throughputSeries.isEmpty && delaySeries.isEmpty }
+
     /// The picture, as SVG.
     var svg: String {
         let throughputPanel = PlotPanel(

@@ -64,7 +64,11 @@ final class SpawnedProcess {
                 return line
             }
             let bytes = try read()
-            if bytes.isEmpty { throw CommandFailure("\(name): ended early") }
+            if bytes.isEmpty {
+                // A terminal's Ctrl-C reaches it too.
+                try Bench.checkInterruption()
+                throw CommandFailure("\(name): ended early")
+            }
             unread += bytes
         }
     }
@@ -76,19 +80,18 @@ final class SpawnedProcess {
         while try !read().isEmpty {}
         let status = reap()
         hasEnded = true
+        if status != 0 { try Bench.checkInterruption() }
         guard status == 0 else { throw CommandFailure("\(name): ended with wait status \(status)") }
     }
 
     /// What it has printed; nothing: it has closed its output.
+    ///
+    /// Who wants it to end may have said so just before it waits here.
     private func read() throws -> [UInt8] {
-        while true {
-            do {
-                return unsafe try [UInt8](unsafeUninitializedCapacity: 1 << 16) { buffer, count in
-                    count = try unsafe output.read(into: UnsafeMutableRawBufferPointer(buffer), retryOnInterrupt: false)
-                }
-            } catch Errno.interrupted {
-                try Bench.checkInterruption()
-            }
+        var readable = pollfd(fd: output.rawValue, events: Int16(POLLIN), revents: 0)
+        repeat { try Bench.checkInterruption() } while unsafe poll(&readable, 1, 200) <= 0
+        return unsafe try [UInt8](unsafeUninitializedCapacity: 1 << 16) { buffer, count in
+            count = try unsafe output.read(into: UnsafeMutableRawBufferPointer(buffer))
         }
     }
 

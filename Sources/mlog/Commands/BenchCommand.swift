@@ -91,9 +91,16 @@ struct BenchCommand: ParsableCommand {
             blockSizes: blockSize.map(\.bytes),
             json: json
         )
+        // Before minutes are spent on what can't be kept.
+        let picture = try plot.map(PictureFile.init)
         for work in work.works where medium.works.contains(work) {
+            try Bench.checkInterruption()
             try bench.run(work)
         }
-        if let plot { try Plot(bench.lines).svg.write(toFile: plot, atomically: true, encoding: .utf8) }
+        try Bench.checkInterruption()
+        if !mode.isEmpty, bench.lines.isEmpty {
+            throw CommandFailure("no mode contains \"\(mode)\"; without --mode all are measured, and named")
+        }
+        try picture?.write(Plot(bench.lines))
     }
 }

@@ -1,6 +1,7 @@
 import ArgumentParser
 import FoundationEssentials
 import SystemPackage
+import _CBench
 
 /// `mlog bench-worker`: the other process of a benchmark; of no use by itself.
 struct BenchWorkerCommand: ParsableCommand {
@@ -13,6 +14,7 @@ struct BenchWorkerCommand: ParsableCommand {
     @Argument var order: String
 
     func run() throws {
+        bench_follow_parent()
         switch try JSONDecoder().decode(WorkerOrder.self, from: Data(order.utf8)) {
         case .seek(let log, let count, let end):
             try run(SeekWorker(log: log, count: count, below: end))

@@ -1,0 +1,37 @@
+import SystemPackage
+
+/// Where a picture goes: a file, whatever it was before, or a device or a pipe.
+struct PictureFile {
+    private let path: String
+    private let file: FileDescriptor
+
+    /// Opens it, and leaves what is there as it is.
+    init(_ path: String) throws {
+        self.path = path
+        do {
+            file = try FileDescriptor.open(
+                FilePath(path),
+                .writeOnly,
+                options: [.create, .closeOnExec],
+                permissions: [.ownerReadWrite, .groupRead, .otherRead]
+            )
+        } catch {
+            throw CommandFailure("\(path): \(error); give a file that can be written to with --plot")
+        }
+    }
+
+    /// - Throws: where there is nothing to draw, or it can't be written.
+    func write(_ plot: Plot) throws {
+        defer { try? file.close() }
+        guard !plot.isEmpty else {
+            throw CommandFailure("\(path): nothing to draw: no result has a throughput by record size, or percentiles")
+        }
+        // A device has no size.
+        try? file.resize(to: 0)
+        do {
+            try file.writeAll(plot.svg.utf8)
+        } catch {
+            throw CommandFailure("\(path): \(error)")
+        }
+    }
+}
