@@ -115,7 +115,9 @@ let package = Package(
         ),
         .testTarget(
             name: "MappedLogCrashTests",
-            dependencies: ["MappedLogCrashImages", .product(name: "SystemPackage", package: "swift-system")],
+            dependencies: [
+                "MappedLogCrashImages", "_CMappedLog", .product(name: "SystemPackage", package: "swift-system"),
+            ],
             swiftSettings: strict
         ),
         // Fuzzing: `tools/fuzz`.

@@ -129,8 +129,8 @@ extension Log {
     /// Of a log in memory it does nothing: there is no disk.
     ///
     /// - Throws: `poisoned` when the flush fails, here or elsewhere: what was not durable may be lost, and the log is
-    ///   closed for writing in every process until all closed it; `flushStalled` when another process is stopped inside a
-    ///   flush; `readOnly`, `closed`, `forked`, `reentrant`.
+    ///   closed for writing in every process until all closed it; `needsRecovery` when a repair's flush failed, which may
+    ///   have been told what this one was not; `flushStalled` when another process is stopped inside a flush; `readOnly`, `closed`, `forked`, `reentrant`.
     public func sync() throws(LogError) {
         let writer = try openWriter()
         try writer.sync()

@@ -151,13 +151,7 @@ extension Appender {
     ///   `needsRecovery`, or what a flush met, behind which nobody may.
     private func repairAfterDeath() throws(LogError) {
         if control.batchWords.load() == 2 {
-            let failure = LogError(
-                .needsRecovery,
-                file: segments.log.medium.path,
-                found: "a repair that died in its flush",
-                advice: "close the log in all processes, then open it again: it recovers"
-            )
-            throw recoveryNeeded(failure)
+            throw recoveryNeeded(.deadRepair(segments.log.medium.path))
         }
         // What this process knows of the active segment may be of its own dead thread's making.
         unsafe local.pointee.base = Self.noBase

@@ -444,4 +444,14 @@ extension LogError {
     static var noThreadMark: LogError {
         LogError(.io, found: "no memory for a thread's mark", advice: "free memory and try again")
     }
+
+    /// Nobody knows what its flush came to.
+    static func deadRepair(_ path: FilePath) -> LogError {
+        LogError(
+            .needsRecovery,
+            file: path,
+            found: "a repair that died in its flush",
+            advice: "close the log in all processes, then open it again: it recovers"
+        )
+    }
 }

@@ -11,6 +11,8 @@ final class Flusher: Sendable {
     private let waiters: Waiters
     private let segments: WritableSegments
     private let mutex: RobustMutex
+    /// Looked at only: whose repair is under way.
+    private let appendMutex: RobustMutex
     private let stallTimeout: Duration
     /// A flusher may die, and nobody wakes those who follow it.
     private static let longestFollowNanoseconds: UInt64 = 10_000_000
@@ -27,6 +29,7 @@ final class Flusher: Sendable {
         stallTimeout = options.stallTimeout
         // Only tried, or waited for below.
         mutex = control.flushMutex(timeout: stallTimeout)
+        appendMutex = control.appendMutex(timeout: stallTimeout)
     }
 
     /// Returns once everything before `target` is durable: at once if it is, by another's flush, or by its own, which
@@ -213,9 +216,33 @@ final class Flusher: Sendable {
                 advice: "close the log in all processes, mend the disk, then open it again: it recovers"
             )
         }
+        do throws(LogError) { try awaitRepair() } catch {
+            control.flushing.store(0)
+            throw error
+        }
         control.durable.store(goal)
         control.flushing.store(0)
         segments.drop(before: log.geometry.base(of: goal))
+    }
+
+    /// Returns once no repair flushes beside this flush (`spec/protocol.md`, "Sync", 6).
+    ///
+    /// Through the same descriptor a failure may have been reported to it, and to this flush no more.
+    ///
+    /// - Throws: `needsRecovery` when the repair's flush failed, or its thread died in it; `flushStalled` when it is stopped.
+    private func awaitRepair() throws(LogError) {
+        var patience = FlushPatience(stallTimeout)
+        while control.batchWords.load() == 2 {
+            try throwIfPoisoned()
+            let owner = appendMutex.owner
+            // It lets go of the lock behind the mark. Two looks, since the next repair may have begun between them.
+            if owner == 0, control.batchWords.load() == 2, appendMutex.owner == 0 {
+                throw .deadRepair(log.medium.path)
+            }
+            try patience.check(owner: owner, durable: control.durable.load())
+            usleep(1000)
+        }
+        try throwIfPoisoned()
     }
 
     /// A flusher died.
