@@ -29,7 +29,8 @@ extension Log {
     /// A tailer whose place is kept in the log under a name.
     ///
     /// Needs write permission for the log's `tailers/`. Where retention has removed the place that was committed, the
-    /// first look for a record throws `recordsGone` with the sequences, and the next goes on at the first that is left.
+    /// first look for a record throws `recordsGone` with the sequences, and the next goes on at the first that is left;
+    /// so may retention that is under way when a name is new do with the segment that it starts with, once.
     ///
     /// - Parameters:
     ///   - name: 1 to 64 of `A–Z a–z 0–9 . _ -`, the first a letter or digit.

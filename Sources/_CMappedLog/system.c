@@ -249,6 +249,8 @@ void mlog_schedule_as_batch(void) {
     if (sched_getscheduler(0) == SCHED_OTHER) sched_setscheduler(0, SCHED_BATCH, &parameters);
 }
 
+void mlog_name_thread(const char *name) { (void)pthread_setname_np(pthread_self(), name); }
+
 // ---- fork and re-entry ---------------------------------------------------------------------------------------
 
 static pthread_once_t guard_once = PTHREAD_ONCE_INIT;

@@ -62,7 +62,9 @@ struct TailNamed: ParsableCommand {
         }
         say("ready")
         while board[.stop] == 0 {
-            guard try tailer.wait(upTo: .milliseconds(20)) else { continue }
+            let mayMiss = board[entry, .read] == 0
+            guard try waits(&tailer, mayMiss: mayMiss) else { continue }
+            if mayMiss { sequence = tailer.tailer.sequence }
             for _ in 0..<64 {
                 guard let record = try tailer.next() else { break }
                 guard record.sequence == sequence, RecordName(record) != nil else {
@@ -74,6 +76,16 @@ struct TailNamed: ParsableCommand {
             board[entry, .read] = sequence
         }
         say("done")
+    }
+
+    /// Retention that was under way when the name was new may have taken what it starts with.
+    private func waits(_ tailer: inout NamedTailer, mayMiss: Bool) throws -> Bool {
+        do throws(LogError) {
+            return try tailer.wait(upTo: .milliseconds(20))
+        } catch {
+            guard mayMiss, error.code == .recordsGone else { throw error }
+            return false
+        }
     }
 }
 

@@ -17,7 +17,7 @@ there are more threads than CPUs by intent, some wait, and no line is marked for
 
 FIELDS = {  # what a table shows of a line, as far as the line has it
     "ns_per_record": "ns a record", "p50_ns": "p50 ns", "p90_ns": "p90", "p99_ns": "p99", "p999_ns": "p99.9",
-    "max_ns": "max", "ns_per_open": "ns an open", "seconds": "s", "mb_per_s": "MB/s", "ratio": "compressed to 1/",
+    "max_ns": "max", "mb_per_s": "MB/s", "ratio": "compressed to 1/",
     "time_to_lz4_program": "time ÷ lz4's", "size_to_lz4_program": "size ÷ lz4's", "ratio_to_raw": "÷ raw",
     "ratio_to_one": "÷ one", "sleeps_per_record": "sleeps a record", "peak_anonymous_bytes": "anonymous MiB", "peak_resident_bytes": "resident MiB",
 }
@@ -53,7 +53,7 @@ def crowded(mode):
 def cell(field, values):
     scale = 1 << 20 if field.endswith("_bytes") else 1
     middle = figure(median(values) / scale)
-    if len(values) == 1 or field not in ("ns_per_record", "p50_ns", "ns_per_open", "seconds"):
+    if len(values) == 1 or field not in ("ns_per_record", "p50_ns"):
         return middle
     return f"{middle} ({figure(min(values))}–{figure(max(values))})"
 
@@ -74,19 +74,20 @@ def group_table(results, group):
 NOTES = {  # what the figures of a group can't say
     "append": "`populated`: 8 MiB at a time, each after 40 ms in which the background thread populates them, which isn't counted; "
               "as populating isn't in the limit. `sustained`: all in one go, 88 MB of the small ones. Resident is the highest, less "
-              "what was resident when the log was open.",
-    "concurrent": "8 MiB in all at a time, each after 30 ms. Appenders, and the threads that populate for them, share the processors: "
-                  "a ✗ after `cpu_wait` is of a side that began late. `limit.append_concurrent`: as many copy and sum up records, "
-                  "at the same times, into memory that is there, under a `pthread_mutex_t` (`mutex`), a word (`spin`), or no "
-                  "lock but for the place of each (`reserve`): nothing tells then what is whole, so no log can do that.",
+              "what was resident before the log was made.",
+    "concurrent": "8 MiB in all at a time, each after 40 ms in which their background threads populate it. *÷ one*: the median of "
+                  "the rounds' ratios; that of the bars is of the medians. `limit.append_concurrent`: as many copy and sum up "
+                  "records, at the same times, into memory that is there, under a `pthread_mutex_t` (`mutex`), a word (`spin`), "
+                  "or no lock but an addition that claims a place (`reserve`): who dies there leaves a hole at which all readers wait.",
     "latency": "How long the call took; an append that was due meanwhile isn't counted as late. There is one roll in a round.",
     "durable": "`limit.group_commit`: as many threads wait for one flush of a file to which nobody appends; `no_flush`: they only "
-               "sleep and are woken. Less than that no group commit of so many threads can cost here.",
+               "sleep and are woken.",
+    "scan": "`SEGMENT` is the first one of the log that is kept.",
     "compact": "`mlog compact` takes two segments at a time, each with two threads, as it does by default; it reads back, "
                "compares and flushes. The program does none of that, with one thread.",
     "tail": "`spin`: half of a round trip, of two processes that each append to one log and tail the other's, as the limit's "
-            "two share two words. `asleep`: a record each 50 µs, as in a futex that is answered at once; `asleep_500us`: each 500 µs. By then the "
-            "tailer's processor sleeps too, and waking that takes longer than all else: `futex_after_500us` is as late.",
+            "two share two words. `asleep`: a record each 50 µs, as in a futex that is answered at once; `asleep_500us`: each 500 µs; "
+            "records that found the tailer awake aren't counted. After 500 µs the tailer's processor sleeps too, and waking that takes longer than all else: `futex_after_500us` is as late.",
 }
 
 PEERS = {"file": "plain file", "lmdb": "LMDB", "rocksdb": "RocksDB", "leveldb": "LevelDB", "sqlite": "SQLite"}
@@ -154,6 +155,27 @@ def draw(results, build, target):
     return True
 
 
+def profiles_section(profiles):
+    """What the time goes on where a bar is missed."""
+    if not profiles:
+        return ""
+    text = ("\n## Where the time goes that a missed bar takes\n\nEach of these commands once more, under `perf record -e cpu-clock`: "
+            "samples of all its threads, but for those in which a benchmark starts, waits, or reads the clock. `mlog` and `exe` are "
+            "the benchmark's own processes, `mlog-…` the log's background threads. What was tried, and how low it can be, stands in "
+            "[tuning.md](tuning.md).\n")
+    for title, profile in profiles.items():
+        text += f"\n### {title}\n\n```\n{profile['command']}\n```\n\n"
+        if "error" in profile:
+            text += f"Not to be had here: {profile['error']}\n"
+            continue
+        rows = [[f"`{thread}`", f"`{name}`", f"{share:.1%}"] for thread, name, share in profile["rows"]]
+        text += table(["thread", "function", "share"], ["---", "---", "---:"], rows + [["", "all others", f"{profile['rest']:.1%}"]])
+        counts = ", ".join(f"{count:,} {event.replace('-', ' ')}" for event, count in profile["events"].items())
+        of = f" of {profile['records']:,} records" if profile["records"] else ""
+        text += f"\nThe whole command{of}: {counts}.\n"
+    return text
+
+
 def write(about, lines, build):
     results = Results(lines)
     text = HEAD.format(rounds=about["rounds"],
@@ -169,8 +191,9 @@ def write(about, lines, build):
         text += group_table(results, group)
         if group in NOTES:
             text += f"\n{NOTES[group]}\n"
-    text += ("\n`mlog` is `.build/release/mlog`; `limits` and `peers` are built from `tools/compare.d`, whose README says "
-             "what their lines mean.\n")
+    text += profiles_section(about.get("profiles", {}))
+    text += ("\n`mlog` is `.build/release/mlog`; `limits`, `group`, `concurrent` and `peers` are built from `tools/compare.d`, "
+             "whose README says what their lines mean.\n")
     with open(f"{place}/performance.md", "w") as page:
         page.write(text)
     if whole:

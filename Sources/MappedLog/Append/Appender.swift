@@ -208,12 +208,22 @@ internal import _CMappedLog
 
     /// Takes the lock and makes sure that a frame, or a batch, of this size fits at the tail.
     func begin(room: UInt64, _ thread: UnsafeMutablePointer<mlog_thread_mark>) throws(LogError) -> Turn {
-        switch try unsafe mutex.lock(thread) {
+        switch try unsafe lock(thread) {
         case .clean: break
         case .ownerDied: try takeOverFromDeadOwner()
         }
         let turn = unsafe currentTurn(thread)
         return isPlain(turn, room: room) ? turn : try unsafe makeRoomOrLetGo(room, thread)
+    }
+
+    /// Takes the lock, for as long as it takes where those who have it go on.
+    private func lock(_ thread: UnsafeMutablePointer<mlog_thread_mark>) throws(LogError) -> RobustMutex.Acquired {
+        while true {
+            let seen = control.generation.load()
+            do throws(LogError) { return try unsafe mutex.lock(thread) } catch
+                where error.code == .writerStalled && control.generation.load() != seen
+            { continue }
+        }
     }
 
     /// Whether there is nothing to do, or to say, before so much is appended.
@@ -291,8 +301,7 @@ internal import _CMappedLog
     /// What a frame at this position states of the durable watermark.
     @inline(__always)
     private func lag(_ position: UInt64, _ turn: Turn) -> UInt32 {
-        let lag = (position &- turn.control.durable.load()) >> 3
-        return lag >> 32 == 0 ? UInt32(truncatingIfNeeded: lag) : .max
+        UInt32(truncatingIfNeeded: min((position &- turn.control.durable.load()) >> 3, UInt64(UInt32.max)))
     }
 
     /// Writes the index entry if the frame is the first of its block.

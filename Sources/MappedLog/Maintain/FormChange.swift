@@ -40,7 +40,7 @@ final class FormChange: Sendable {
         var failure: LogError?
         for helper in helpers {
             do throws(LogError) {
-                try helper.start { [self] in
+                try helper.start("mlog-compact") { [self] in
                     work(nil)
                     return .seconds(3600)
                 }

@@ -51,7 +51,7 @@ final class Housekeeper: Sendable {
             // The log is as good without; whoever opens it next tries again.
         }
         // Writing a sealed segment to the disk takes a processor for milliseconds: not an appender's.
-        try thread.start(.batch) { [self] in work() }
+        try thread.start("mlog-housekeep", .batch) { [self] in work() }
     }
 
     /// Ends the thread, and answers what still waits for a flush.

@@ -27,7 +27,7 @@ final class OldSegmentKeeper: Sendable {
     }
 
     func start() throws(LogError) {
-        try thread.start(.lowest) { [self] in work() }
+        try thread.start("mlog-retain", .lowest) { [self] in work() }
     }
 
     /// A segment has become durable.

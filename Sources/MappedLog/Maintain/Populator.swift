@@ -44,7 +44,7 @@ final class Populator: Sendable {
 
     func start() throws(LogError) {
         let populated = Mutex(Populated())
-        try thread.start(.batch) { [self] in
+        try thread.start("mlog-populate", .batch) { [self] in
             // What fails here isn't lost: the append that needs the segment meets the same failure, and reports it.
             populated.withLock { (try? work(&$0)) ?? Self.idlePause }
         }

@@ -35,7 +35,7 @@ final class Preparer: Sendable {
     }
 
     func start() throws(LogError) {
-        try thread.start(.batch) { [self] in work() }
+        try thread.start("mlog-prepare", .batch) { [self] in work() }
     }
 
     func end() {

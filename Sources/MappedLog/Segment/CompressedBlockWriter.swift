@@ -95,7 +95,7 @@ internal import _CMappedLog
         slots = Slots(byteCount: slotSize, blockSize: blockSize)
         work = Mutex(Work(blockSize: blockSize))
         // Without a thread the caller does it all.
-        try? thread.start { [weak self] in
+        try? thread.start("mlog-write") { [weak self] in
             self?.run()
             return .seconds(3600)
         }

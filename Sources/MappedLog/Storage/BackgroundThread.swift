@@ -34,12 +34,18 @@ internal import _CMappedLog
         init(_ run: @escaping @Sendable () -> Void) { self.run = run }
     }
 
+    /// - Parameters:
+    ///   - name: As `ps -T`, `top -H` and `perf` show it; 15 bytes at most.
+    ///   - scheduling: How it shares processors.
+    ///   - work: What it does.
     /// - Throws: `io` when the system has no more threads.
     func start(
+        _ name: String,
         _ scheduling: Scheduling = .normal,
         _ work: @escaping @Sendable () -> Duration
     ) throws(LogError) {
         let start = Start { [self] in
+            unsafe mlog_name_thread(name)
             Self.schedule(scheduling)
             loop(work)
         }

@@ -43,7 +43,7 @@ final class AsyncSleeper: Sendable {
             return !state.isStarted
         }
         guard isFirst else { return }
-        do throws(LogError) { try thread.start { [weak self] in self?.round() ?? .seconds(1) } } catch {
+        do throws(LogError) { try thread.start("mlog-wait") { [weak self] in self?.round() ?? .seconds(1) } } catch {
             state.withLock { $0.isStarted = false }
             throw error
         }

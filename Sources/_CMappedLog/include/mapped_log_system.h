@@ -124,6 +124,9 @@ static inline void mlog_cpu_pause(void) {
 // reason. A hint.
 void mlog_schedule_as_batch(void);
 
+// pthread_setname_np(3), of the calling thread: 15 bytes at most.
+void mlog_name_thread(const char *name);
+
 // ---- fork(2) and re-entry ------------------------------------------------------------------------------------
 
 // A word that is 1 in the process that asked first and 0 in its forked children (MADV_WIPEONFORK). NULL: no memory.

@@ -36,4 +36,11 @@ struct ByteSize: ExpressibleByArgument, CustomStringConvertible {
     }
 
     var defaultValueDescription: String { description }
+
+    /// Throws where compacted segments can't have blocks of this size.
+    func checkBlockSize() throws {
+        guard [64 << 10, 256 << 10, 1 << 20, 4 << 20].contains(bytes) else {
+            throw ValidationError("--block-size is 64KiB, 256KiB, 1MiB or 4MiB")
+        }
+    }
 }

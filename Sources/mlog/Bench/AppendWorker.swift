@@ -25,6 +25,11 @@ struct AppendWorker: WorkerWork {
         self.threads = threads
     }
 
+    /// Whoever was done before the others came to where this process populates more pages lets it begin with that now.
+    func prepare() throws {
+        try payloads.append(0, to: log)
+    }
+
     func run() throws -> WorkerReport {
         if threads == 1 { return try append() }
         let shared = SharedReport()

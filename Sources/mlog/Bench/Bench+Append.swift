@@ -3,11 +3,11 @@ import MappedLog
 extension Bench {
     /// Bytes of frames that are appended without a pause, within what is populated ahead: a little more than half of it,
     /// where the background thread begins, which so does its work in the pauses.
-    private static let burst = (8 << 20) + (128 << 10)
+    static let burst = (8 << 20) + (128 << 10)
     /// Records, or batches' records, between two looks at whether the user wants it to end.
     private static let unasked = 1_000_000
     /// Enough for the background thread to populate that again.
-    private static let pause: UInt64 = 40_000_000
+    static let pause: UInt64 = 40_000_000
 
     /// Appends one by one: with pages that are there already, and without a pause.
     mutating func append() throws {
@@ -54,10 +54,9 @@ extension Bench {
         var worst = WorkerReport()
         for _ in 0..<repetitions {
             try Self.checkInterruption()
+            let memory = ProcessMemory()
             let log = try ground.newLog("append")
             let wait = CPUWait()
-            ProcessMemory.forgetPeak()
-            let resident = ProcessMemory.peakResident
             var nanoseconds: UInt64 = 0
             for first in stride(from: 0, to: records, by: burst) {
                 if burst < records { ThreadClock.spin(until: ThreadClock.now() + Self.pause) }
@@ -70,8 +69,7 @@ extension Bench {
                 nanoseconds += ThreadClock.now() - start
             }
             times.append(Double(nanoseconds) / Double(records))
-            let peak = ProcessMemory.peakResident
-            worst.keepWorst(of: WorkerReport(cpuWait: wait.share, peakResidentBytes: peak - min(peak, resident)))
+            worst.keepWorst(of: WorkerReport(cpuWait: wait.share, peakResidentBytes: memory.peakResident))
             try log.close()
             try ground.remove(log.path)
         }

@@ -7,15 +7,23 @@ extension Bench {
     mutating func compact() throws {
         let records = records ?? 4_000_000
         for size in recordBytes ?? [64] {
-            let (raw, _) = try ground.filledLog("raw", records: records, payloads: .text(size: size))
+            let (raw, sealed) = try ground.filledLog("raw", records: records, payloads: .text(size: size))
             for blockSize in blockSizes {
-                for level in levels { try compact(raw, level, blockSize, recordBytes: size) }
+                for level in levels where wants(Self.compactMode(level, blockSize)) {
+                    try compact(raw, sealed, level, blockSize, recordBytes: size)
+                }
             }
             try ground.remove(raw)
         }
     }
 
-    private mutating func compact(_ raw: FilePath, _ level: Int, _ blockSize: UInt64, recordBytes: Int) throws {
+    private mutating func compact(
+        _ raw: FilePath,
+        _ records: Int,
+        _ level: Int,
+        _ blockSize: UInt64,
+        recordBytes: Int
+    ) throws {
         var times: (product: [Double], program: [Double]) = ([], [])
         var sizes: (product: UInt64, program: UInt64) = (0, 0)
         var bytes: UInt64 = 0
@@ -50,25 +58,24 @@ extension Bench {
             bytes = report.bytesBefore
             try ground.remove(copy)
         }
-        let mode = "level_\(level).block_\(blockSize >> 10)KiB"
+        let mode = Self.compactMode(level, blockSize)
         let program = (time: Spread(times.program).median, size: Double(sizes.program))
         for (name, figures, size) in [
             (mode, times.product, sizes.product), ("\(mode).lz4_program", times.program, sizes.program),
         ] {
-            let spread = Spread(figures)
             var line = BenchLine("compact", medium, name, recordBytes: recordBytes)
-            line.add("reps", Double(repetitions))
+            line.add(nanosecondsPerRecord: figures.map { $0 / Double(records) }, records: records)
             line.add("bytes", Double(bytes))
-            line.add("seconds", spread.median / 1e9)
-            line.add("seconds_min", spread.smallest / 1e9)
-            line.add("seconds_max", spread.largest / 1e9)
-            line.add("mb_per_s", Double(bytes) * 1e3 / spread.median)
             line.add("ratio", Double(bytes) / Double(size))
-            line.add("time_to_lz4_program", spread.median / program.time)
+            line.add("time_to_lz4_program", Spread(figures).median / program.time)
             line.add("size_to_lz4_program", Double(size) / program.size)
             line.add("cpu_wait", wait.share)
             try report(line)
         }
+    }
+
+    private static func compactMode(_ level: Int, _ blockSize: UInt64) -> String {
+        "level_\(level).block_\(blockSize >> 10)KiB"
     }
 
     /// The names of the raw segments that a compaction takes.

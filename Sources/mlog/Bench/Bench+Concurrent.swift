@@ -12,9 +12,10 @@ extension Bench {
                 ("process1.single", 1, 1, 1), ("processes4.single", 4, 1, 1), ("threads4.single", 1, 4, 1),
                 ("process1.batch100", 1, 1, 100), ("processes4.batch100", 4, 1, 100),
             ]
-            // Within the window that is populated ahead, so that it is the lock that is seen.
-            let records = records.map { $0 / Self.rounds } ?? (8 << 20) / Self.frameSize(size)
+            // As one by one: what is populated ahead, so that it is the lock that is seen.
+            let records = records.map { $0 / Self.rounds } ?? Self.burst / Self.frameSize(size)
             var times = [[Double]](repeating: [], count: modes.count)
+            var done = [Int](repeating: 0, count: modes.count)
             var worst = [WorkerReport](repeating: WorkerReport(), count: modes.count)
             for _ in 0..<repetitions {
                 for (index, mode) in modes.enumerated() where wants(mode.name) {
@@ -31,8 +32,8 @@ extension Bench {
                     let workers = try (0..<mode.processes).map { _ in try Worker(order) }
                     var sum = 0.0
                     for _ in 0..<Self.rounds {
-                        ThreadClock.sleep(until: ThreadClock.now() + 30_000_000)
-                        let round = try Worker.runTogether(workers)
+                        let round = try Worker.runTogether(workers, after: Self.pause)
+                        done[index] = round.records * Self.rounds
                         sum += round.nanosecondsPerRecord
                         worst[index].keepWorst(of: round)
                     }
@@ -44,7 +45,7 @@ extension Bench {
             }
             for (index, mode) in modes.enumerated() where wants(mode.name) {
                 var line = BenchLine("append_concurrent", medium, mode.name, recordBytes: size)
-                line.add(nanosecondsPerRecord: times[index], records: records * Self.rounds)
+                line.add(nanosecondsPerRecord: times[index], records: done[index])
                 if let single = modes.firstIndex(where: { $0.batch == mode.batch }), !times[single].isEmpty {
                     line.add("ratio_to_one", Spread(times[index]).median / Spread(times[single]).median)
                 }

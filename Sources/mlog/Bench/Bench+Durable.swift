@@ -4,7 +4,8 @@ import SystemPackage
 extension Bench {
     /// Appends one by one, each durable when the call returns.
     mutating func durable() throws {
-        let records = min(records ?? 1000, 100_000)
+        guard wants("every_append") else { return }
+        let records = min(records ?? 1000, BenchWork.durable.mostRecords)
         for size in recordBytes ?? [64] {
             let payloads = Payloads.random(size: size)
             var delays: [[UInt64]] = []
@@ -49,7 +50,7 @@ extension Bench {
             var times = [[Double]](repeating: [], count: modes.count)
             var wait = [0.0, 0.0]
             for _ in 0..<repetitions {
-                for (index, (_, processes, threads, each)) in modes.enumerated() {
+                for (index, (mode, processes, threads, each)) in modes.enumerated() where wants(mode) {
                     try Self.checkInterruption()
                     let log = try ground.newLog("group", durability: .everyAppend)
                     let order = WorkerOrder.append(
@@ -68,10 +69,12 @@ extension Bench {
                     try ground.remove(log.path)
                 }
             }
-            for (index, (mode, processes, threads, each)) in modes.enumerated() {
+            for (index, (mode, processes, threads, each)) in modes.enumerated() where wants(mode) {
                 var line = BenchLine("group_commit", medium, mode, recordBytes: size)
                 line.add(nanosecondsPerRecord: times[index], records: processes * threads * each)
-                line.add("ratio_to_one", Spread(times[index]).median / Spread(times[1]).median)
+                if !times[1].isEmpty {
+                    line.add("ratio_to_one", Spread(times[index]).median / Spread(times[1]).median)
+                }
                 line.add("cpu_wait", wait[index])
                 try report(line)
             }

@@ -7,7 +7,7 @@ extension Bench {
     /// beside a bare listing of the directory.
     mutating func open() throws {
         let opens = 100
-        let sizes = [2, max(3, min(records ?? 1000, 10_000))]
+        let sizes = [2, max(3, min(records ?? 1000, BenchWork.open.mostRecords))]
         var logs: [(mode: String, path: FilePath)] = []
         for count in sizes {
             let log = try ground.newLog("open", segmentSize: 64 << 10)
@@ -20,42 +20,30 @@ extension Bench {
             try log.close()
             logs.append(("segments_\(count)", log.path))
         }
-        var times: [String: [Double]] = [:]
+        var delays: [String: [[UInt64]]] = [:]
         let wait = CPUWait()
         for _ in 0..<repetitions {
             try Self.checkInterruption()
             for (mode, path) in logs {
-                try Self.checkInterruption()
-                times[mode, default: []].append(
-                    try Self.nanoseconds(of: opens) {
+                delays[mode, default: []].append(
+                    try Self.delays(of: opens) { _ in
                         let log = try Log.openReadOnly(at: path)
                         var tailer = try log.tailer(from: .end)
                         guard try tailer.next() == nil else { throw CommandFailure("\(path): a record behind the end") }
                     }
                 )
-                times[mode + ".listing", default: []].append(try Self.nanoseconds(of: opens) { try Self.list(path) })
+                delays[mode + ".listing", default: []].append(try Self.delays(of: opens) { _ in try Self.list(path) })
             }
         }
         for (mode, path) in logs {
-            for mode in [mode, mode + ".listing"] {
+            for mode in [mode, mode + ".listing"] where wants(mode) {
                 var line = BenchLine("open", medium, mode, recordBytes: 30_000)
-                let spread = Spread(times[mode, default: []])
-                line.add("opens", Double(opens))
-                line.add("reps", Double(repetitions))
-                line.add("ns_per_open", spread.median)
-                line.add("ns_min", spread.smallest)
-                line.add("ns_max", spread.largest)
+                line.add(delays: delays[mode, default: []])
                 line.add("cpu_wait", wait.share)
                 try report(line)
             }
             try ground.remove(path)
         }
-    }
-
-    private static func nanoseconds(of count: Int, _ body: () throws -> Void) throws -> Double {
-        let start = ThreadClock.now()
-        for _ in 0..<count { try body() }
-        return Double(ThreadClock.now() - start) / Double(count)
     }
 
     /// Reads a directory's names, as whoever opens a log has to.

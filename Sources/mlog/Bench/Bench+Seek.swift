@@ -21,21 +21,21 @@ extension Bench {
                 logs.append(("compacted.block_\(blockSize >> 10)KiB", compacted))
             }
             for _ in 0..<repetitions {
-                for (mode, log) in logs {
+                for (mode, log) in logs where wants(mode) {
                     let report = try Worker.run(.seek(log: log.string, count: seeks, below: sealed))
                     times[mode, default: []].append(report.nanosecondsPerRecord)
                     worst[mode, default: WorkerReport()].keepWorst(of: report)
                 }
             }
-            let reference = Spread(times["raw", default: [1]]).median
             for (mode, log) in logs {
+                try ground.remove(log)
+                guard let measured = times[mode] else { continue }
                 var line = BenchLine("seek", medium, mode, recordBytes: size)
-                line.add(nanosecondsPerRecord: times[mode, default: []], records: seeks)
+                line.add(nanosecondsPerRecord: measured, records: seeks)
                 line.add("log_records", Double(sealed))
-                line.add("ratio_to_raw", Spread(times[mode, default: []]).median / reference)
+                if let raw = times["raw"] { line.add("ratio_to_raw", Spread(measured).median / Spread(raw).median) }
                 line.add(worst[mode, default: WorkerReport()])
                 try report(line)
-                try ground.remove(log)
             }
         }
     }

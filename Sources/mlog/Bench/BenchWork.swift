@@ -14,6 +14,15 @@ enum BenchWork: String, CaseIterable {
     case compact
     case open
 
+    /// More would take hours; segments, where logs are opened.
+    var mostRecords: Int {
+        switch self {
+        case .durable, .tail: 100_000
+        case .open: 10_000
+        default: 1_000_000_000
+        }
+    }
+
     static let names = allCases.map(\.rawValue).joined(separator: ", ")
 }
 

@@ -3,6 +3,8 @@ import SystemPackage
 
 /// Reads the first records of a log.
 struct ScanWorker: WorkerWork {
+    /// What was there before isn't the reader's.
+    private let memory = ProcessMemory()
     private let log: Log
     private let count: Int
 
@@ -14,8 +16,6 @@ struct ScanWorker: WorkerWork {
     func run() throws -> WorkerReport {
         var report = WorkerReport()
         let wait = CPUWait()
-        ProcessMemory.forgetPeak()
-        let (anonymous, resident) = (ProcessMemory.anonymous, ProcessMemory.peakResident)
         var sum: UInt64 = 0
         var tailer = try log.tailer()
         // Looked at a hundred times, and that not counted.
@@ -29,8 +29,7 @@ struct ScanWorker: WorkerWork {
             if read == 0 { break }
             report.records += read
             let start = ThreadClock.now()
-            let more = ProcessMemory.anonymous
-            report.peakAnonymousBytes = max(report.peakAnonymousBytes, more - min(more, anonymous))
+            report.peakAnonymousBytes = max(report.peakAnonymousBytes, memory.anonymous)
             looking += ThreadClock.now() - start
         }
         report.end = ThreadClock.now() - looking
@@ -38,8 +37,7 @@ struct ScanWorker: WorkerWork {
             throw CommandFailure("\(log.path): \(report.records) records were read of \(count)")
         }
         report.cpuWait = wait.share
-        let peak = ProcessMemory.peakResident
-        report.peakResidentBytes = peak - min(peak, resident)
+        report.peakResidentBytes = memory.peakResident
         return report
     }
 }

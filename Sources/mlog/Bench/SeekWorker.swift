@@ -3,20 +3,20 @@ import SystemPackage
 
 /// Looks up records by their sequences, at random.
 struct SeekWorker: WorkerWork {
+    /// What was there before isn't the reader's.
+    private let memory: ProcessMemory
     private let log: Log
     private let sequences: [UInt64]
 
     init(log path: String, count: Int, below end: Int) throws {
-        log = try Log.openReadOnly(at: FilePath(path))
         sequences = (0..<count).map { _ in UInt64.random(in: 0..<UInt64(end)) }
+        memory = ProcessMemory()
+        log = try Log.openReadOnly(at: FilePath(path))
     }
 
     func run() throws -> WorkerReport {
         var report = WorkerReport()
         let wait = CPUWait()
-        ProcessMemory.forgetPeak()
-        // What was there before isn't the tailer's.
-        let (anonymous, resident) = (ProcessMemory.anonymous, ProcessMemory.peakResident)
         let pause = max(1, sequences.count / 100)
         var looking: UInt64 = 0
         var tailer = try log.tailer()
@@ -28,16 +28,14 @@ struct SeekWorker: WorkerWork {
             }
             if index % pause == 0 {
                 let start = ThreadClock.now()
-                let more = ProcessMemory.anonymous
-                report.peakAnonymousBytes = max(report.peakAnonymousBytes, more - min(more, anonymous))
+                report.peakAnonymousBytes = max(report.peakAnonymousBytes, memory.anonymous)
                 looking += ThreadClock.now() - start
             }
         }
         report.end = ThreadClock.now() - looking
         report.records = sequences.count
         report.cpuWait = wait.share
-        let peak = ProcessMemory.peakResident
-        report.peakResidentBytes = peak - min(peak, resident)
+        report.peakResidentBytes = memory.peakResident
         return report
     }
 }

@@ -2,7 +2,7 @@ import MappedLog
 import SystemPackage
 import _CBench
 
-/// Reads records as they come, asleep between them, and tells how long ago each was appended.
+/// Reads records as they come, and tells of each that found it asleep how long ago it was appended.
 struct TailWorker: WorkerWork {
     private let log: Log
     private let records: Int
@@ -18,13 +18,18 @@ struct TailWorker: WorkerWork {
         var tailer = try log.tailer(from: .end)
         _ = bench_pin(0)
         let wait = CPUWait()
-        let sleeps = bench_sleeps()
+        let sleepsBefore = bench_sleeps()
+        var sleeps = sleepsBefore
+        var read = 0
         // Tells the writer that it may begin.
         try FileDescriptor.standardOutput.writeAll("waiting\n".utf8)
         report.start = ThreadClock.now()
-        while report.delays.count < records {
+        while read < records {
             if let record = try tailer.next() {
-                report.delays.append(unsafe ThreadClock.now() &- record.payload.unsafeLoadUnaligned(as: UInt64.self))
+                let delay = unsafe ThreadClock.now() &- record.payload.unsafeLoadUnaligned(as: UInt64.self)
+                let now = bench_sleeps()
+                if now != sleeps { report.delays.append(delay) }
+                (read, sleeps) = (read + 1, now)
             } else {
                 guard try tailer.wait(upTo: .seconds(5)) else {
                     throw CommandFailure("\(log.path): the records to tail don't come")
@@ -33,7 +38,7 @@ struct TailWorker: WorkerWork {
         }
         report.end = ThreadClock.now()
         report.cpuWait = wait.share
-        report.sleeps = bench_sleeps() - sleeps
+        report.sleeps = bench_sleeps() - sleepsBefore
         _ = bench_pin(-1)
         return report
     }

@@ -41,23 +41,3 @@ struct CPUWait {
         return text.split(separator: " ").dropFirst().first.flatMap { UInt64($0) } ?? 0
     }
 }
-
-/// What memory this process holds, as proc(5) tells.
-enum ProcessMemory {
-    /// Memory that belongs to this process alone, in bytes.
-    static var anonymous: UInt64 { status("RssAnon:") }
-
-    /// The most that was resident since `forgetPeak`, pages of mapped files included, in bytes.
-    static var peakResident: UInt64 { status("VmHWM:") }
-
-    static func forgetPeak() {
-        try? "5".write(toFile: "/proc/self/clear_refs", atomically: false, encoding: .utf8)
-    }
-
-    private static func status(_ name: String) -> UInt64 {
-        let text = (try? String(contentsOfFile: "/proc/self/status", encoding: .utf8)) ?? ""
-        let line = text.split(separator: "\n").first { $0.hasPrefix(name) } ?? ""
-        let fields = line.split { $0 == " " || $0 == "\t" }
-        return (fields.count > 1 ? UInt64(fields[1]) ?? 0 : 0) << 10
-    }
-}

@@ -42,11 +42,11 @@ struct Worker {
         return report
     }
 
-    /// Lets several begin at the same time.
+    /// Lets several begin at the same time, so many nanoseconds from now, in which they prepare.
     ///
     /// What they did is told as one report, from the first beginning to the last end.
-    static func runTogether(_ workers: [Worker]) throws -> WorkerReport {
-        let start = ThreadClock.now() + 2_000_000
+    static func runTogether(_ workers: [Worker], after pause: UInt64 = 2_000_000) throws -> WorkerReport {
+        let start = ThreadClock.now() + pause
         for worker in workers { try worker.begin(at: start) }
         var whole = WorkerReport(start: .max)
         for worker in workers { whole.add(try worker.report()) }

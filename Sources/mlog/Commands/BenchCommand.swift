@@ -67,13 +67,14 @@ struct BenchCommand: ParsableCommand {
             let name = work.rawValue
             throw ValidationError("\(name) measures what is done to files: leave out --medium \(medium.rawValue)")
         }
-        guard (1...1_000_000_000).contains(records ?? 1) else {
-            throw ValidationError("--records is 1 to 1000000000")
-        }
+        // Of all kinds each takes what it can.
+        let most = work.works.map(\.mostRecords).max() ?? 1
+        guard (1...most).contains(records ?? 1) else { throw ValidationError("--records is 1 to \(most)") }
         guard recordBytes.allSatisfy({ (8...65536).contains($0) }) else {
             throw ValidationError("--record-bytes is 8 to 65536")
         }
         guard (1...1000).contains(repetitions) else { throw ValidationError("--repetitions is 1 to 1000") }
+        try blockSize.forEach { try $0.checkBlockSize() }
         guard level.allSatisfy({ (1...12).contains($0) }) else { throw ValidationError("--level is 1 to 12") }
     }
 

@@ -35,6 +35,7 @@ struct BenchWorkerCommand: ParsableCommand {
         try FileDescriptor.standardOutput.writeAll("ready\n".utf8)
         // The end of the parent ends it too.
         while let line = readLine(), let start = UInt64(line) {
+            try work.prepare()
             ThreadClock.sleep(until: start)
             try JSONReport.printLine(work.run())
         }

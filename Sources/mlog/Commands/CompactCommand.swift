@@ -50,9 +50,7 @@ struct CompactCommand: ParsableCommand {
 
     func validate() throws {
         guard (1...12).contains(level) else { throw ValidationError("--level is 1 to 12") }
-        guard [64 << 10, 256 << 10, 1 << 20, 4 << 20].contains(blockSize.bytes) else {
-            throw ValidationError("--block-size is 64KiB, 256KiB, 1MiB or 4MiB")
-        }
+        try blockSize.checkBlockSize()
         guard keep >= 0 else { throw ValidationError("--keep is 0 or more") }
         guard (1...1024).contains(jobs) else { throw ValidationError("--jobs is 1 to 1024") }
     }

@@ -1,4 +1,5 @@
 import Dispatch
+import Glibc
 import MappedLogTestSupport
 import Synchronization
 import SystemPackage
@@ -70,6 +71,27 @@ import Testing
             waiting.join()
             try impatient.append([6])
             #expect(Sight.of(log).records.map(\.payload) == [[1], [5], [6]])
+        }
+    }
+
+    @Test func `an append waits for longer than its timeout where those before it go on`() throws {
+        try withTemporaryLogs(on: .file) { directory in
+            let opening = OpenOptions(stallTimeout: .milliseconds(400))
+            let log = try Log.create(at: directory.appending("log"), opening: opening)
+            let failures = Mutex<[LogError]>([])
+            let threads = (0..<32).map { _ in
+                Thread.run {
+                    do throws(LogError) {
+                        try log.append(reserving: 1) { _ in usleep(30_000) }
+                    } catch {
+                        failures.withLock { $0.append(error) }
+                    }
+                }
+            }
+            for thread in threads { thread.join() }
+            #expect(failures.withLock { $0 }.isEmpty)
+            let count = try log.nextSequence
+            #expect(count == 32)
         }
     }
 
