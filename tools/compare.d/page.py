@@ -74,7 +74,8 @@ def group_table(results, group):
 NOTES = {  # what the figures of a group can't say
     "append": "`populated`: 8 MiB at a time, each after 40 ms in which the background thread populates them, which isn't counted; "
               "as populating isn't in the limit. `sustained`: all in one go, 88 MB of the small ones. Resident is the highest, less "
-              "what was resident before the log was made.",
+              "what was resident before the log was made. `limit.append_steps`: what a log's append does, step by step, each line "
+              "with all before it, in plain C and without a log.",
     "concurrent": "8 MiB in all at a time, each after 40 ms in which their background threads populate it. *÷ one*: the median of "
                   "the rounds' ratios; that of the bars is of the medians. `limit.append_concurrent`: as many copy and sum up "
                   "records, at the same times, into memory that is there, under a `pthread_mutex_t` (`mutex`), a word (`spin`), "
@@ -192,7 +193,7 @@ def write(about, lines, build):
         if group in NOTES:
             text += f"\n{NOTES[group]}\n"
     text += profiles_section(about.get("profiles", {}))
-    text += ("\n`mlog` is `.build/release/mlog`; `limits`, `group`, `concurrent` and `peers` are built from `tools/compare.d`, "
+    text += ("\n`mlog` is `.build/release/mlog`; `limits`, `steps`, `group`, `concurrent` and `peers` are built from `tools/compare.d`, "
              "whose README says what their lines mean.\n")
     with open(f"{place}/performance.md", "w") as page:
         page.write(text)
