@@ -29,6 +29,7 @@ extension Appender {
     /// A populator that is held up, by memory that is slow to come, doesn't let go of what lies behind the tail either.
     private func letGoForPopulator(_ offset: UInt64) {
         guard unsafe local.pointee.unansweredBell < offset else { return }
+        unsafe local.pointee.isPopulatorHeldUp = true
         let first = unsafe local.pointee.unansweredBell
         let behind = Populator.wholePieces(from: first - min(first, 2 * Self.bellDistance), to: offset)
         unsafe active.pointee?.mapping.letGo(from: Int(behind.lowerBound), byteCount: behind.count)
@@ -44,7 +45,10 @@ extension Appender {
         let base = geometry.base(of: turn.slot.tail)
         if unsafe local.pointee.base != base {
             let segment = try segments.segment(base)
-            letGoForPopulator(geometry.segmentSize)
+            // One that was rung just now will do it itself.
+            let isUnanswered = unsafe local.pointee.unansweredBell != .max
+            if unsafe local.pointee.isPopulatorHeldUp { letGoForPopulator(geometry.segmentSize) }
+            unsafe local.pointee.isPopulatorHeldUp = isUnanswered
             unsafe local.pointee.unansweredBell = .max
             unsafe active.pointee = segment
             unsafe local.pointee.start = segment.start

@@ -57,6 +57,8 @@ internal import _CMappedLog
         var indexedEnd: UInt64 = 0
         /// Under the append lock: where the populator was rung last and hasn't come yet; `.max`: nowhere.
         var unansweredBell = UInt64.max
+        /// Under the append lock: whether it has been rung, or the segment was left, since a bell that it hasn't answered.
+        var isPopulatorHeldUp = false
         /// Not 0: the housekeeper sleeps until the next append rings.
         var wantsBell: UInt32 = 0
     }
@@ -383,6 +385,7 @@ internal import _CMappedLog
         if unsafe local.pointee.base == base {
             setBell(offset)
             unsafe local.pointee.unansweredBell = .max
+            unsafe local.pointee.isPopulatorHeldUp = false
         }
         mutex.unlock()
     }
