@@ -10,8 +10,15 @@ import _CMappedLog
 struct Count: ParsableCommand {
     enum Work: String, ExpressibleByArgument {
         case append
+        /// Batches of ten.
+        case batch
+        /// Records that are written in place.
+        case reserve
         case tail
+        /// Batches of 100, each followed by a sync.
         case sync
+        /// Batches of ten, where the policy is to flush each.
+        case durable
         /// Eight threads that append and wait until it is durable, each so often.
         case group
         /// An append lock, and another thread that waits for it each time.
@@ -26,7 +33,8 @@ struct Count: ParsableCommand {
     @Option var payloadBytes = 64
 
     func run() throws {
-        let log = try Log.open(at: place.path, opening: OpenOptions(durability: .never))
+        let durability: Durability = work == .durable ? .everyAppend : .never
+        let log = try Log.open(at: place.path, opening: OpenOptions(durability: durability))
         let payload = [UInt8](repeating: 7, count: payloadBytes)
         for _ in 0..<count { try log.append(payload) }
         switch work {
@@ -34,6 +42,16 @@ struct Count: ParsableCommand {
             // The background thread populates what comes next.
             usleep(500_000)
             try measure { for _ in 0..<count { try log.append(payload) } }
+        case .batch:
+            let batch = Array(repeating: payload, count: 10)
+            usleep(500_000)
+            try measure { for _ in 0..<count / 10 { try log.append(batch: batch) } }
+        case .reserve:
+            usleep(500_000)
+            try measure { for _ in 0..<count { try log.append(reserving: 64) { $0.append(7) } } }
+        case .durable:
+            let batch = Array(repeating: payload, count: 10)
+            try measure { for _ in 0..<count { try log.append(batch: batch) } }
         case .tail:
             var tailer = try log.tailer()
             // Maps the segment.

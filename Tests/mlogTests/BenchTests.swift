@@ -171,7 +171,8 @@ import Testing
 
     @Test(arguments: [
         ["nothing"], ["--records", "0"], ["--level", "13"], ["--medium", "paper"], ["compact", "--medium", "shm"],
-        ["tail", "--records", "100001"], ["scan", "--block-size", "1KiB"],
+        ["tail", "--records", "100001"], ["scan", "--block-size", "1KiB"], ["seek", "--seeks", "0"],
+        ["compact", "--plot", "picture.svg"],
     ])
     func `wrong usage`(_ arguments: [String]) async throws {
         let line = "exec $mlog bench " + arguments.joined(separator: " ")

@@ -51,9 +51,12 @@ def bars(results):
 
     def without_log(what, mode, one, size, kinds=("",)):
         """What the work costs where there is nothing but what it can't do without, by the best of some kinds."""
-        found = [r.least([k for k in r.find(what, m, size) if k[3] in [m + kind for kind in kinds]], ns)
-                 for m in (mode, one)]
-        return f"{found[0][0] / found[1][0]:.3g} ×" if all(found) else ""
+        ratios = []
+        for kind in kinds:
+            found = [r.least([k for k in r.find(what, m, size) if k[3] == m + kind], ns) for m in (mode, one)]
+            if all(found):
+                ratios.append(found[0][0] / found[1][0])
+        return f"{min(ratios):.3g} ×" if ratios else ""
 
     def ratio(title, product, reference, factor, extra=0.0, lowest=""):
         if product is None or reference is None:

@@ -83,7 +83,9 @@ NOTES = {  # what the figures of a group can't say
     "latency": "How long the call took; an append that was due meanwhile isn't counted as late. There is one roll in a round.",
     "durable": "`limit.group_commit`: as many threads wait for one flush of a file to which nobody appends; `no_flush`: they only "
                "sleep and are woken.",
-    "scan": "`SEGMENT` is the first one of the log that is kept.",
+    "scan": "`SEGMENT` is the first one of the log that is kept, so that the limit walks, sums up and decompresses the very frames "
+            "that the log reads. Resident is what reading took more than what was resident before the log was opened.",
+    "memory": "Resident is what reading took more than what was resident before the log was opened.",
     "compact": "`mlog compact` takes two segments at a time, each with two threads, as it does by default; it reads back, "
                "compares and flushes. The program does none of that, with one thread.",
     "tail": "`spin`: half of a round trip, of two processes that each append to one log and tail the other's, as the limit's "
@@ -109,7 +111,7 @@ def readme_table(results):
         row("append, each one durable", cost("mlog.durable", "every_append", "mean_ns"), "append_durable",
             "sync.single"),
         row("scan", cost("mlog.scan", "raw"), "scan", "iterator"),
-        row("from writer to tailer, spinning, median (half of a round trip; the others poll, a record each 50 µs)", cost("mlog.tail", "spin", "p50_ns"), "tail", "poll", "p50_ns"),
+        row("from writer to tailer, spinning, median (half of a round trip; others poll)", cost("mlog.tail", "spin", "p50_ns"), "tail", "poll", "p50_ns"),
     ]
     return table(["work", "MappedLog", *PEERS.values()], ["---"] + ["---:"] * (len(PEERS) + 1), rows)
 

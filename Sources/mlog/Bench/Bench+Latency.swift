@@ -103,7 +103,8 @@ extension Bench {
             defer { _ = bench_pin(-1) }
             var payload = [UInt8](repeating: 0, count: size)
             var next = ThreadClock.now() + 1_000_000
-            for _ in 0..<records {
+            for index in 0..<records {
+                if index % 1024 == 0 { try Self.checkInterruption() }
                 Self.pace(&next, interval)
                 let now = ThreadClock.now()
                 unsafe payload.withUnsafeMutableBytes { unsafe $0.storeBytes(of: now, as: UInt64.self) }

@@ -23,6 +23,14 @@ enum BenchWork: String, CaseIterable {
         }
     }
 
+    /// Whether a picture shows it: a throughput by record size, or percentiles.
+    var isDrawn: Bool {
+        switch self {
+        case .group, .seek, .compact: false
+        default: true
+        }
+    }
+
     static let names = allCases.map(\.rawValue).joined(separator: ", ")
 }
 

@@ -73,6 +73,11 @@ struct BenchCommand: ParsableCommand {
         guard recordBytes.allSatisfy({ (8...65536).contains($0) }) else {
             throw ValidationError("--record-bytes is 8 to 65536")
         }
+        guard (1...100_000_000).contains(seeks) else { throw ValidationError("--seeks is 1 to 100000000") }
+        guard plot == nil || work.works.contains(where: \.isDrawn) else {
+            let drawn = BenchWork.allCases.filter(\.isDrawn).map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("--plot draws \(drawn)")
+        }
         guard (1...1000).contains(repetitions) else { throw ValidationError("--repetitions is 1 to 1000") }
         try blockSize.forEach { try $0.checkBlockSize() }
         guard level.allSatisfy({ (1...12).contains($0) }) else { throw ValidationError("--level is 1 to 12") }
