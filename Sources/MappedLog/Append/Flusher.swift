@@ -264,11 +264,7 @@ final class Flusher: Sendable {
             }
             try flush(opened, to: goal)
         } catch {
-            // Behind a repair that flushes beside it what the dead one left is on the disk: it is only not acknowledged.
-            let isWritten = error.code == .flushStalled || error.code == .needsRecovery
-            if !isWritten, control.poison.load() == 0 {
-                control.poison.store(UInt32(bitPattern: error.errno?.rawValue ?? EIO))
-            }
+            if control.poison.load() == 0 { control.poison.store(UInt32(bitPattern: error.errno?.rawValue ?? EIO)) }
             control.flushing.store(0)
             throw error
         }
