@@ -1,4 +1,4 @@
-"""What must be reached: each bar as a ratio of two medians of the same run, or as a limit of its own."""
+"""What must be reached: each bar as a ratio, the median of those of each turn, or as a limit of its own."""
 
 import re
 
@@ -12,7 +12,7 @@ def window():
 
 
 class Results:
-    """The lines of a run, by what they measured; a value is the median over the rounds."""
+    """The lines of a run, by what they measured; a value is the median over the turns."""
 
     def __init__(self, lines):
         self.lines = {}
@@ -31,14 +31,26 @@ class Results:
         return [line[field] for line in self.lines[key] if field in line]
 
     def least(self, keys, field):
-        """The smallest median of some lines, and the line it comes from; None: there is none."""
+        """The smallest median of some lines, the line it comes from, and its value by turn; None: there is none."""
         found = [(median(self.values(k, field)), k) for k in keys if self.values(k, field)]
-        return min(found) if found else None
+        if not found:
+            return None
+        value, key = min(found)
+        return value, key, {line["turn"]: line[field] for line in self.lines[key] if field in line}
 
 
 def median(values):
     ordered, middle = sorted(values), len(values) // 2
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
+
+
+def ratio_of(product, reference, extra=None):
+    """The median of the turns' ratios: from one turn to the next the machine isn't the same.
+
+    product, reference, extra: as `least` returns them; extra is added to the reference.
+    """
+    turns = product[2].keys() & reference[2].keys()
+    return median([product[2][t] / (reference[2][t] + (extra[2][t] if extra else 0)) for t in turns])
 
 
 def bars(results):
@@ -55,17 +67,17 @@ def bars(results):
         for kind in kinds:
             found = [r.least([k for k in r.find(what, m, size) if k[3] == m + kind], ns) for m in (mode, one)]
             if all(found):
-                ratios.append(found[0][0] / found[1][0])
+                ratios.append(ratio_of(*found))
         return f"{min(ratios):.3g} ×" if ratios else ""
 
-    def ratio(title, product, reference, factor, extra=0.0, lowest=""):
+    def ratio(title, product, reference, factor, extra=None, lowest=""):
         if product is None or reference is None:
             rows.append((title, None))
             return
-        value, base = product[0], reference[0] + extra
-        shown = f"{figure(value)}", f"{figure(base)} ({name(reference[1])})"
-        rows.append((title, (*shown, f"{value / base:.3g} ×", lowest,
-                             f"{factor:g} ×" if factor >= 0.3 else f"1/{1 / factor:g}", value <= base * factor, product[1])))
+        base, found = reference[0] + (extra[0] if extra else 0), ratio_of(product, reference, extra)
+        shown = f"{figure(product[0])}", f"{figure(base)} ({name(reference[1])})"
+        rows.append((title, (*shown, f"{found:.3g} ×", lowest,
+                             f"{factor:g} ×" if factor >= 0.3 else f"1/{1 / factor:g}", found <= factor, product[1])))
 
     def limit(title, product, most, unit, scale=1.0):
         if product is None:
@@ -83,7 +95,7 @@ def bars(results):
             steps = r.least([k for k in r.find("limit.append_steps", "", size) if k[3] == "+clock"], ns)
             ratio(f"append one by one, {size} B, pages populated ahead{where}",
                   r.least(r.find("mlog.append", "single.populated", size, shared=shared), ns), base, factor,
-                  lowest=f"{steps[0] / base[0]:.3g} ×" if steps and base else "")
+                  lowest=f"{ratio_of(steps, base):.3g} ×" if steps and base else "")
     ratio("sustained, 1 KiB, all costs in", r.least(r.find("mlog.append", "single.sustained", 1024), ns),
           r.least(r.find("file.append", "nosync.batch1000", 1024), ns), 1)
     one = r.least(r.find("mlog.append", "single.sustained", 64), ns)
@@ -117,7 +129,7 @@ def bars(results):
     ratio("scan raw segments, 64 B", r.least(r.find("mlog.scan", "raw", 64), ns), walk, 2.5)
     ratio("scan compacted segments, 64 B, against decompression and walk",
           r.least(r.find("mlog.scan_compacted", "block_256KiB", 64), ns),
-          r.least(r.find("limit.segment", "lz4_decompress.block_256KiB"), ns), 1.5, extra=warm[0] if warm else 0)
+          r.least(r.find("limit.segment", "lz4_decompress.block_256KiB"), ns), 1.5, extra=warm)
     for mode, reference, factor in ("spin", "spin", 2.5), ("asleep", "futex", 1.3):
         ratio(f"from writer to tailer, {mode}, p50",
               r.least([k for k in r.find("mlog.tail", mode) if k[3] == mode], "p50_ns"),
@@ -134,7 +146,7 @@ def bars(results):
     ratio("open for tailing, 1,000 segments, against 2 and the listing",
           r.least([k for k in r.find("mlog.open", "segments_1000") if "listing" not in k[3]], "p50_ns"),
           r.least([k for k in r.find("mlog.open", "segments_2") if "listing" not in k[3]], "p50_ns"), 1,
-          extra=listing[0] if listing else 0)
+          extra=listing)
     memory = "peak_resident_bytes"
     limit("resident memory of an appender", r.least(r.find("mlog.append", "single.sustained", 1024), memory),
           2 * window() + 16, "MiB", MIB)

@@ -8,7 +8,8 @@ from bars import Results, bars, figure, median
 HEAD = """# Performance
 
 Written by `tools/compare`; nothing here is typed by hand. Figures are medians over {rounds} rounds, with minimum and
-maximum. Where it may, each command runs at the highest priority (nice and autogroup at -20). Before each that fills much
+maximum; in each round {turns}. What is compared
+runs one after the other each time, and a ratio is the median of the ratios of these times. Where it may, each command runs at the highest priority (nice and autogroup at -20). Before each that fills much
 memory, as much is taken and given back: a virtual machine's host may take back what is free, and whoever came first would
 wait for it. Two machines, or two days, can't be compared: read the ratios, which are of one run. A ✗ after `cpu_wait` says
 that the thread stood ready without a CPU for more than 0.02 of the time: the line measures the neighbours. (Where
@@ -76,8 +77,7 @@ NOTES = {  # what the figures of a group can't say
               "as populating isn't in the limit. `sustained`: all in one go, 88 MB of the small ones. Resident is the highest, less "
               "what was resident before the log was made. `limit.append_steps`: what a log's append does, step by step, each line "
               "with all before it, in plain C and without a log.",
-    "concurrent": "8 MiB in all at a time, each after 40 ms in which their background threads populate it. *÷ one*: the median of "
-                  "the rounds' ratios; that of the bars is of the medians. `limit.append_concurrent`: as many copy and sum up "
+    "concurrent": "8 MiB in all at a time, each after 40 ms in which their background threads populate it. `limit.append_concurrent`: as many copy and sum up "
                   "records, at the same times, into memory that is there, under a `pthread_mutex_t` (`mutex`), a word (`spin`), "
                   "or no lock but an addition that claims a place (`reserve`): who dies there leaves a hole at which all readers wait.",
     "latency": "How long the call took; an append that was due meanwhile isn't counted as late. There is one roll in a round.",
@@ -181,7 +181,8 @@ def profiles_section(profiles):
 
 def write(about, lines, build):
     results = Results(lines)
-    text = HEAD.format(rounds=about["rounds"],
+    often = ", ".join(f"{group} {times} times" for group, times in about["turns"].items())
+    text = HEAD.format(rounds=about["rounds"], turns=f"these run more than once: {often}",
                        quick="\n\n**A quick run, with a tenth of the records.**" if about["quick"] else "")
     text += "\n## Machine\n\n" + table(["", ""], ["---", "---"], [[k, v] for k, v in about["machine"].items()])
     text += "\n## What must be reached\n\n" + bars_table(results)
