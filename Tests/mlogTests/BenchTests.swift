@@ -78,7 +78,8 @@ import Testing
         ("durable", "every", ["every_append"]), ("group", "processes2", ["processes2.threads32"]),
         ("scan", "block", ["block_256KiB"]), ("tail", "spin", ["spin"]), ("latency", "paced", ["paced_100000_per_s"]),
         ("seek", "compacted", ["compacted.block_256KiB"]), ("open", "2.listing", ["segments_2.listing"]),
-        ("compact", "level_3", ["level_3.block_256KiB", "level_3.block_256KiB.lz4_program"]), ("durable", "raw", []),
+        ("compact", "level_3", ["level_3.block_256KiB", "level_3.block_256KiB.lz4_program"]),
+        ("compact", "3.block_256KiB.lz4", ["level_3.block_256KiB.lz4_program"]), ("durable", "raw", []),
     ])
     func `each kind of work measures only the modes that are asked for`(
         _ work: String,
@@ -152,8 +153,10 @@ import Testing
         let unwritable = try await Mlog.shell("\(line) --plot /dev/null/picture.svg")
         #expect(unwritable.status == 1 && unwritable.lines.isEmpty)
         #expect(unwritable.errors.hasPrefix("mlog: /dev/null/picture.svg: Not a directory"))
-        let unknown = try await Mlog.shell("\(line) --mode sideways")
+        let picture = "\(place.directory)/sideways.svg"
+        let unknown = try await Mlog.shell("\(line) --mode sideways --plot \(picture)")
         #expect(unknown.status == 1 && unknown.errors.contains("no mode contains \"sideways\""))
+        #expect(!FileManager.default.fileExists(atPath: picture))
         // What is no regular file stays what it is.
         let device = try await Mlog.shell("\(line) --record-bytes 64 --plot /dev/null")
         #expect(device.status == 0)

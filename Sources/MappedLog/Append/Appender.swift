@@ -15,7 +15,7 @@ internal import _CMappedLog
     /// As clock_gettime(2) knows it.
     let clock: CInt
     private let forkGuard: ForkGuard
-    private let waiters: Waiters
+    let waiters: Waiters
     /// An append that makes so many bytes not durable has to flush.
     private let flushLimit: UInt64
     private let populator: BackgroundThread
@@ -26,9 +26,9 @@ internal import _CMappedLog
     nonisolated(unsafe) let active: UnsafeMutablePointer<Segment?>
     /// Appends load these two of them without a fence: who stores fences all threads.
     @inline(__always)
-    private var entry: SharedWord<UInt32> { localWord(\.entry) }
+    var entry: SharedWord<UInt32> { localWord(\.entry) }
     @inline(__always)
-    private var wantsBell: SharedWord<UInt32> { localWord(\.wantsBell) }
+    var wantsBell: SharedWord<UInt32> { localWord(\.wantsBell) }
 
     @inline(__always)
     private func localWord(_ field: KeyPath<Local, UInt32>) -> SharedWord<UInt32> {
@@ -196,7 +196,7 @@ internal import _CMappedLog
     }
 
     /// No more appends.
-    private static let isClosed: UInt32 = 1
+    static let isClosed: UInt32 = 1
     /// Nobody else can fence for who enters.
     private static let needsFence: UInt32 = 2
 
@@ -361,60 +361,6 @@ internal import _CMappedLog
     @inline(__always)
     func mustFlush(upTo end: UInt64) -> Bool {
         flushLimit != .max && end &- control.durable.load() >= flushLimit
-    }
-
-    // MARK: With the background threads
-
-    /// From now on the next append rings the bell.
-    ///
-    /// Returns once every thread's next append sees it.
-    func askForBell() {
-        wantsBell.relaxedStore(1)
-        mlog_fence_all_threads()
-    }
-
-    /// Repairs what a dead owner of the lock left, if there is such.
-    func settle() throws(LogError) {
-        guard case .clean = try mutex.lock(), !control.isRepairDue else { return try takeOverAndLetGo() }
-        mutex.unlock()
-    }
-
-    /// An append behind this offset of a segment rings the bell, so that more is populated.
-    func setBell(base: UInt64, offset: UInt64) throws(LogError) {
-        guard case .clean = try mutex.lock() else { return try takeOverAndLetGo() }
-        if unsafe local.pointee.base == base {
-            setBell(offset)
-            unsafe local.pointee.unansweredBell = .max
-            unsafe local.pointee.isPopulatorHeldUp = false
-        }
-        mutex.unlock()
-    }
-
-    /// Under the append lock: of the active segment.
-    func setBell(_ offset: UInt64) {
-        unsafe local.pointee.bellOffset = offset
-        setLimit()
-    }
-
-    private func setLimit() {
-        let end = geometry.dataEnd - SegmentGeometry.frameHeaderSize
-        unsafe local.pointee.limit = min(local.pointee.bellOffset, local.pointee.indexedEnd, end)
-    }
-
-    private func takeOverAndLetGo() throws(LogError) {
-        try takeOverFromDeadOwner()
-        mutex.unlock()
-    }
-
-    /// No append begins any more, and none is under way when this returns.
-    func closeAndDrain() {
-        entry.relaxedStore(Self.isClosed)
-        mlog_fence_all_threads()
-        unsafe mlog_threads_drain(Unmanaged.passUnretained(self).toOpaque())
-    }
-
-    func wakeAll() {
-        waiters.wake(.committed)
     }
 
     func tooLarge(_ byteCount: Int) -> LogError {

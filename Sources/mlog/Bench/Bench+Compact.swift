@@ -9,7 +9,7 @@ extension Bench {
         for size in recordBytes ?? [64] {
             let (raw, sealed) = try ground.filledLog("raw", records: records, payloads: .text(size: size))
             for blockSize in blockSizes {
-                for level in levels where wants(Self.compactMode(level, blockSize)) {
+                for level in levels where wants(Self.programMode(level, blockSize)) {
                     try compact(raw, sealed, level, blockSize, recordBytes: size)
                 }
             }
@@ -61,8 +61,9 @@ extension Bench {
         let mode = Self.compactMode(level, blockSize)
         let program = (time: Spread(times.program).median, size: Double(sizes.program))
         for (name, figures, size) in [
-            (mode, times.product, sizes.product), ("\(mode).lz4_program", times.program, sizes.program),
-        ] {
+            (mode, times.product, sizes.product),
+            (Self.programMode(level, blockSize), times.program, sizes.program),
+        ] where wants(name) {
             var line = BenchLine("compact", medium, name, recordBytes: recordBytes)
             line.add(nanosecondsPerRecord: figures.map { $0 / Double(records) }, records: records)
             line.add("bytes", Double(bytes))
@@ -76,6 +77,11 @@ extension Bench {
 
     private static func compactMode(_ level: Int, _ blockSize: UInt64) -> String {
         "level_\(level).block_\(blockSize >> 10)KiB"
+    }
+
+    /// Of the program's line; whoever wants the log's wants it too, which is compared with it.
+    private static func programMode(_ level: Int, _ blockSize: UInt64) -> String {
+        "\(compactMode(level, blockSize)).lz4_program"
     }
 
     /// The names of the raw segments that a compaction takes.
@@ -93,7 +99,7 @@ extension Bench {
         let files = names.map { directory.appending($0).string }
         let arguments = ["lz4", "-q", "-f", "-\(level)", "-B\(blockID)", "-BX", "--content-size", "-m"] + files
         let start = ThreadClock.now()
-        try SpawnedProcess(arguments).end()
+        try SpawnedProcess(arguments, called: "lz4").end()
         return Double(ThreadClock.now() - start)
     }
 

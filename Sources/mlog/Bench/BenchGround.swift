@@ -51,9 +51,6 @@ final class BenchGround {
         }
     }
 
-    /// The logs' segment size.
-    var segmentBytes: Int { Int(segmentSize) }
-
     /// A new log, open for appending.
     func newLog(_ name: String, durability: Durability = .never, segmentSize: UInt64? = nil) throws -> Log {
         var options = LogOptions(segmentSize: segmentSize ?? self.segmentSize, durability: durability)

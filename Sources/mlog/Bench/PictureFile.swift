@@ -1,13 +1,16 @@
+import Glibc
 import SystemPackage
 
 /// Where a picture goes: a file, whatever it was before, or a device or a pipe.
 struct PictureFile {
     private let path: String
     private let file: FileDescriptor
+    private let wasThere: Bool
 
     /// Opens it, and leaves what is there as it is.
     init(_ path: String) throws {
         self.path = path
+        wasThere = unsafe access(path, F_OK) == 0
         do {
             file = try FileDescriptor.open(
                 FilePath(path),
@@ -20,9 +23,14 @@ struct PictureFile {
         }
     }
 
+    /// Nothing will be drawn: what wasn't there isn't there either.
+    func giveUp() {
+        try? file.close()
+        if !wasThere { unsafe unlink(path) }
+    }
+
     /// - Throws: where there is nothing to draw, or it can't be written.
     func write(_ plot: Plot) throws {
-        defer { try? file.close() }
         guard !plot.isEmpty else {
             throw CommandFailure("\(path): nothing to draw: no result has a throughput by record size, or percentiles")
         }
@@ -33,5 +41,6 @@ struct PictureFile {
         } catch {
             throw CommandFailure("\(path): \(error)")
         }
+        try file.close()
     }
 }

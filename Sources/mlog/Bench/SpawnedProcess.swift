@@ -13,8 +13,10 @@ final class SpawnedProcess {
     private var hasEnded = false
 
     /// Starts a program that is found on the PATH, with pipes as its standard input and output.
-    init(_ arguments: [String]) throws {
-        name = arguments.joined(separator: " ")
+    ///
+    /// `name` is what it is called where it fails.
+    init(_ arguments: [String], called name: String) throws {
+        self.name = name
         let down = try FileDescriptor.pipe()
         let up = try FileDescriptor.pipe()
         // The next program must not hold this one's ends open.
@@ -35,7 +37,7 @@ final class SpawnedProcess {
         guard status == 0 else {
             try down.writeEnd.close()
             try up.readEnd.close()
-            throw CommandFailure("\(arguments[0]): \(Errno(rawValue: status))")
+            throw CommandFailure("\(name): \(Errno(rawValue: status))")
         }
         self.id = id
         input = down.writeEnd

@@ -7,7 +7,7 @@ struct Worker {
     /// Starts it, and waits until it is ready to do what it is ordered.
     init(_ order: WorkerOrder) throws {
         let text = String(decoding: try JSONEncoder().encode(order), as: UTF8.self)
-        process = try SpawnedProcess(["/proc/self/exe", "bench-worker", text])
+        process = try SpawnedProcess(["/proc/self/exe", "bench-worker", text], called: "mlog bench-worker")
         let answer = try process.line()
         guard answer == "ready" else { throw CommandFailure("a worker is not ready, but says: \(answer)") }
     }

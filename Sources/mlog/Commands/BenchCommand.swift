@@ -99,6 +99,16 @@ struct BenchCommand: ParsableCommand {
         )
         // Before minutes are spent on what can't be kept.
         let picture = try plot.map(PictureFile.init)
+        do {
+            try measure(&bench)
+            try picture?.write(Plot(bench.lines))
+        } catch {
+            picture?.giveUp()
+            throw error
+        }
+    }
+
+    private func measure(_ bench: inout Bench) throws {
         for work in work.works where medium.works.contains(work) {
             try Bench.checkInterruption()
             try bench.run(work)
@@ -107,6 +117,5 @@ struct BenchCommand: ParsableCommand {
         if !mode.isEmpty, bench.lines.isEmpty {
             throw CommandFailure("no mode contains \"\(mode)\"; without --mode all are measured, and named")
         }
-        try picture?.write(Plot(bench.lines))
     }
 }
