@@ -2,6 +2,7 @@
 import os
 import re
 import subprocess
+import textwrap
 
 from bars import Results, bars, figure, median
 
@@ -182,8 +183,9 @@ def profiles_section(profiles):
 def write(about, lines, build):
     results = Results(lines)
     often = ", ".join(f"{group} {times} times" for group, times in about["turns"].items())
-    text = HEAD.format(rounds=about["rounds"], turns=f"these run more than once: {often}",
+    head = HEAD.format(rounds=about["rounds"], turns=f"these run more than once: {often}",
                        quick="\n\n**A quick run, with a tenth of the records.**" if about["quick"] else "")
+    text = "\n\n".join(textwrap.fill(part, 118, break_on_hyphens=False) for part in head.split("\n\n")) + "\n"
     text += "\n## Machine\n\n" + table(["", ""], ["---", "---"], [[k, v] for k, v in about["machine"].items()])
     text += "\n## What must be reached\n\n" + bars_table(results)
     whole = about.get("whole", True)

@@ -10,7 +10,7 @@ struct PictureFile {
     /// Opens it, and leaves what is there as it is.
     init(_ path: String) throws {
         self.path = path
-        wasThere = unsafe access(path, F_OK) == 0
+        wasThere = unsafe faccessat(AT_FDCWD, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0
         do {
             file = try FileDescriptor.open(
                 FilePath(path),
