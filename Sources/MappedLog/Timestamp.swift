@@ -23,10 +23,13 @@ public struct Timestamp: Hashable, Comparable, Sendable {
 }
 
 /// Where the timestamps of appended records come from.
+///
+/// Read from the vDSO (vdso(7)) itself where there is one: what stands between a program and its C library, such as
+/// faketime(1), is not asked.
 public enum LogClock: Sendable, Hashable {
     /// `CLOCK_REALTIME_COARSE`: steps of 1–4 ms, 4–8 ns to read. The default.
     case coarse
-    /// `CLOCK_REALTIME`: nanoseconds, about 25 ns to read.
+    /// `CLOCK_REALTIME`: nanoseconds, about 30 ns to read.
     case precise
 
     @inline(__always)

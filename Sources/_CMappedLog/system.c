@@ -21,16 +21,17 @@ static int result(long status) { return status < 0 ? -errno : (int)status; }
 
 int (*mlog_clock_gettime)(clockid_t, struct timespec *) = clock_gettime;
 
-// musl has no name for the vDSO, valgrind hides it: there it stays the library's.
+// valgrind hides the vDSO, and a static program can't look for it: there it stays the library's.
 __attribute__((constructor)) static void look_for_clock(void) {
     void *vdso = dlopen("linux-vdso.so.1", RTLD_LAZY | RTLD_NOLOAD);
-    if (vdso == NULL) return;
 #if defined(__x86_64__)
-    void *found = dlsym(vdso, "__vdso_clock_gettime");
+    void *found = vdso != NULL ? dlsym(vdso, "__vdso_clock_gettime") : NULL;
 #else
-    void *found = dlsym(vdso, "__kernel_clock_gettime");
+    void *found = vdso != NULL ? dlsym(vdso, "__kernel_clock_gettime") : NULL;
 #endif
     if (found != NULL) mlog_clock_gettime = (int (*)(clockid_t, struct timespec *))found;
+    // What wasn't found is not the program's to see.
+    else dlerror();
 }
 
 int mlog_openat(int directory, const char *path, int flags, mode_t mode) {
