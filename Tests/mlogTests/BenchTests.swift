@@ -157,11 +157,36 @@ import Testing
         let unknown = try await Mlog.shell("\(line) --mode sideways --plot \(picture)")
         #expect(unknown.status == 1 && unknown.errors.contains("no mode contains \"sideways\""))
         #expect(!FileManager.default.fileExists(atPath: picture))
+        // One that is there stays as it is.
+        try "old".write(toFile: picture, atomically: false, encoding: .utf8)
+        #expect(try await Mlog.shell("\(line) --mode sideways --plot \(picture)").status == 1)
+        #expect(try String(contentsOfFile: picture, encoding: .utf8) == "old")
+        // Nobody is waited for, and nothing is made behind a link that leads nowhere.
+        let (pipe, link) = ("\(place.directory)/pipe", "\(place.directory)/link")
+        #expect(unsafe mkfifo(pipe, 0o600) == 0)
+        #expect(try await Mlog.shell("\(line) --plot \(pipe)").errors.hasPrefix("mlog: \(pipe): No such device"))
+        try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: "\(place.directory)/nowhere")
+        #expect(try await Mlog.shell("\(line) --plot \(link)").errors.hasPrefix("mlog: \(link): File exists"))
+        let left = try FileManager.default.contentsOfDirectory(atPath: place.directory)
+        #expect(left.sorted() == ["link", "pipe", "sideways.svg"])
         // What is no regular file stays what it is.
         let device = try await Mlog.shell("\(line) --record-bytes 64 --plot /dev/null")
         #expect(device.status == 0)
         let attributes = try FileManager.default.attributesOfItem(atPath: "/dev/null")
         #expect(attributes[.type] as? FileAttributeType == .typeCharacterSpecial)
+    }
+
+    @Test func `without lz4 nothing is begun; what was measured before a failure is drawn`() async throws {
+        let place = try TemporaryLog()
+        let options = "--records 1000 --repetitions 1 --json --dir \(place.directory)"
+        let without = try await Mlog.shell("PATH=/nowhere; exec $mlog bench all \(options)")
+        #expect(without.status == 1 && without.lines.isEmpty)
+        #expect(without.errors.hasPrefix("mlog: lz4: No such file"))
+        let picture = "\(place.directory)/picture.svg"
+        // So few records seal no segment, so that there is nothing to scan.
+        let failed = try await Mlog.shell("exec $mlog bench all --record-bytes 64 --plot \(picture) \(options)")
+        #expect(failed.status == 1 && failed.errors.contains("too few records to seal a segment"))
+        #expect(XMLParser(data: try Data(contentsOf: URL(fileURLWithPath: picture))).parse())
     }
 
     @Test(arguments: [("/dev/null", "File exists"), ("/dev/null/logs", "Not a directory"), ("/proc", "No such file")])

@@ -6,6 +6,7 @@ extension Bench {
     /// Compacts a log, and lets the program `lz4` compress the same segments with the same settings, by turns.
     mutating func compact() throws {
         let records = records ?? 4_000_000
+        try Self.checkLZ4()
         for size in recordBytes ?? [64] {
             let (raw, sealed) = try ground.filledLog("raw", records: records, payloads: .text(size: size))
             for blockSize in blockSizes {
@@ -72,6 +73,15 @@ extension Bench {
             line.add("size_to_lz4_program", Double(size) / program.size)
             line.add("cpu_wait", wait.share)
             try report(line)
+        }
+    }
+
+    /// - Throws: where the program isn't there that a compaction is compared with.
+    static func checkLZ4() throws {
+        do {
+            try SpawnedProcess(["lz4", "--version"], called: "lz4").end()
+        } catch let failure as CommandFailure {
+            throw CommandFailure("\(failure); compact is compared with the program lz4: install it, or name other work")
         }
     }
 

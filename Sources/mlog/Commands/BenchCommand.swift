@@ -11,7 +11,8 @@ struct BenchCommand: ParsableCommand {
         discussion: """
             Each kind of work is repeated on new logs, in a directory of its own that goes away afterwards; medians \
             count. Times of two machines, or of two days, say nothing beside each other: compare within one run. A line \
-            whose cpu_wait is above 0.02 measures the neighbours.
+            whose cpu_wait is above 0.02 measures the neighbours. What compact takes is compared with the program lz4, which \
+            has to be on the PATH.
 
             Examples:
               mlog bench append --dir /var/tmp --plot append.svg
@@ -85,6 +86,23 @@ struct BenchCommand: ParsableCommand {
 
     func run() throws {
         Interruption.watch()
+        // Before minutes are spent on what can't be done, or kept.
+        if mode.isEmpty, work.works.contains(.compact), medium.works.contains(.compact) { try Bench.checkLZ4() }
+        let picture = try plot.map(PictureFile.init)
+        var lines: [BenchLine] = []
+        do {
+            try measure(&lines)
+        } catch {
+            // What was measured before is worth a picture all the same.
+            let drawing = Plot(lines)
+            if drawing.isEmpty { picture?.giveUp() } else { try picture?.write(drawing) }
+            throw error
+        }
+        try picture?.write(Plot(lines))
+    }
+
+    /// Measures, and tells what was measured also where it then throws.
+    private func measure(_ lines: inout [BenchLine]) throws {
         let ground = try BenchGround(medium, in: FilePath(dir), segmentSize: segmentSize.bytes, isKept: keep)
         var bench = Bench(
             ground: ground,
@@ -97,18 +115,7 @@ struct BenchCommand: ParsableCommand {
             blockSizes: blockSize.map(\.bytes),
             json: json
         )
-        // Before minutes are spent on what can't be kept.
-        let picture = try plot.map(PictureFile.init)
-        do {
-            try measure(&bench)
-            try picture?.write(Plot(bench.lines))
-        } catch {
-            picture?.giveUp()
-            throw error
-        }
-    }
-
-    private func measure(_ bench: inout Bench) throws {
+        defer { lines = bench.lines }
         for work in work.works where medium.works.contains(work) {
             try Bench.checkInterruption()
             try bench.run(work)
@@ -116,6 +123,9 @@ struct BenchCommand: ParsableCommand {
         try Bench.checkInterruption()
         if !mode.isEmpty, bench.lines.isEmpty {
             throw CommandFailure("no mode contains \"\(mode)\"; without --mode all are measured, and named")
+        }
+        if plot != nil, Plot(bench.lines).isEmpty {
+            throw CommandFailure("nothing to draw: no result has a throughput by record size, or percentiles")
         }
     }
 }
