@@ -91,7 +91,7 @@ int main(int argc, char **argv) {
     flushes = ways[w].flushes;
     workers_wait = 0;
     for (int r = 0; r < o.reps; r++) ns[r] = measure(ways[w].processes, ways[w].each);
-    emit("limit.group_commit", "ext4", ways[w].mode, 64, o.records, ns, o.reps, "");
+    emit("limit.group_commit", "file", ways[w].mode, 64, o.records, ns, o.reps, "");
   }
   unlink(path);
   return 0;

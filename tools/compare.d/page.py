@@ -8,7 +8,7 @@ from bars import Results, bars, figure, median
 
 HEAD = """# Performance
 
-Written by `tools/compare`; nothing here is typed by hand. Figures are medians over {rounds} rounds, with minimum and
+Written by `tools/compare`; nothing here is typed by hand. Figures are medians over {rounds}, with minimum and
 maximum; in each round {turns}. What is compared
 runs one after the other each time, and a ratio is the median of the ratios of these times. Where it may, each command runs at the highest priority (nice and autogroup at -20). Before each that fills much
 memory, as much is taken and given back: a virtual machine's host may take back what is free, and whoever came first would
@@ -55,7 +55,7 @@ def crowded(mode):
 def cell(field, values):
     scale = 1 << 20 if field.endswith("_bytes") else 1
     middle = figure(median(values) / scale)
-    if len(values) == 1 or field not in ("ns_per_record", "p50_ns"):
+    if len(values) == 1 or field not in ("ns_per_record", "p50_ns", "p999_ns"):
         return middle
     return f"{middle} ({figure(min(values))}–{figure(max(values))})"
 
@@ -82,7 +82,9 @@ NOTES = {  # what the figures of a group can't say
                   "records, at the same times, into memory that is there, under a `pthread_mutex_t` (`mutex`), a word (`spin`), "
                   "or no lock but an addition that claims a place (`reserve`): who dies there leaves a hole at which all readers wait.",
     "latency": "How long the call took; an append that was due meanwhile isn't counted as late. There is one roll in a round.",
-    "durable": "`limit.group_commit`: as many threads wait for one flush of a file to which nobody appends; `no_flush`: they only "
+    "durable": "All on one processor: where that is the one which the disk interrupts, each wait is shorter by the time that waking "
+               "another one takes. The bar beside the limit is of medians of single appends; peers tell means, and are compared by those.",
+    "group": "`limit.group_commit`: as many threads wait for one flush of a file to which nobody appends; `no_flush`: they only "
                "sleep and are woken.",
     "scan": "`SEGMENT` is the first one of the log that is kept, so that the limit walks, sums up and decompresses the very frames "
             "that the log reads. Resident is what reading took more than what was resident before the log was opened.",
@@ -112,7 +114,7 @@ def readme_table(results):
         row("append, each one durable", cost("mlog.durable", "every_append", "mean_ns"), "append_durable",
             "sync.single"),
         row("scan", cost("mlog.scan", "raw"), "scan", "iterator"),
-        row("from writer to tailer, spinning, median (half of a round trip; others poll)", cost("mlog.tail", "spin", "p50_ns"), "tail", "poll", "p50_ns"),
+        row("from writer to tailer, spinning, median (half of a round trip; others poll for a record each 50 µs)", cost("mlog.tail", "spin", "p50_ns"), "tail", "poll", "p50_ns"),
     ]
     return table(["work", "MappedLog", *PEERS.values()], ["---"] + ["---:"] * (len(PEERS) + 1), rows)
 
@@ -182,13 +184,16 @@ def profiles_section(profiles):
 
 def write(about, lines, build):
     results = Results(lines)
-    often = ", ".join(f"{group} {times} times" for group, times in about["turns"].items())
-    head = HEAD.format(rounds=about["rounds"], turns=f"these run more than once: {often}",
+    here = {k[0] for k in results.lines}
+    often = ", ".join(f"{group} {times} times" for group, times in about["turns"].items() if group in here)
+    rounds = f"{about['rounds']} round{'s' if about['rounds'] > 1 else ''}"
+    head = HEAD.format(rounds=rounds, turns=f"these run more than once: {often}" if often else "each runs once",
                        quick="\n\n**A quick run, with a tenth of the records.**" if about["quick"] else "")
     text = "\n\n".join(textwrap.fill(part, 118, break_on_hyphens=False) for part in head.split("\n\n")) + "\n"
     text += "\n## Machine\n\n" + table(["", ""], ["---", "---"], [[k, v] for k, v in about["machine"].items()])
     text += "\n## What must be reached\n\n" + bars_table(results)
-    whole = about.get("whole", True)
+    # A part, or fewer rounds than are promised, takes no page's place.
+    whole = about["whole"] and all(row is not None for _, row in bars(results))
     place = "spec" if whole else build
     if draw(results, build, f"{place}/performance.svg"):
         text += "\n![Append of 64 bytes](performance.svg)\n"

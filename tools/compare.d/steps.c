@@ -118,6 +118,6 @@ int main(int argc, char **argv) {
   for (int r = 0; r < o.reps; r++)
     for (int steps = 0; steps < STEPS; steps++) ns[steps][r] = measure(path, steps, count);
   for (int steps = 0; steps < STEPS; steps++)
-    emit("limit.append_steps", "ext4", names[steps], count, SEGMENT_BYTES / ((HEADER_BYTES + count + 7) & ~7u), ns[steps], o.reps, "");
+    emit("limit.append_steps", "file", names[steps], count, SEGMENT_BYTES / ((HEADER_BYTES + count + 7) & ~7u), ns[steps], o.reps, "");
   return 0;
 }
