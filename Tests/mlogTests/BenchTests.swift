@@ -3,7 +3,7 @@ import FoundationXML
 import Testing
 
 /// That `mlog bench` measures what it says it does; how long it takes is nobody's business here.
-@Suite struct BenchTests {
+@Suite(.timeLimit(.minutes(10))) struct BenchTests {
     private struct Line: Decodable {
         let what: String
         let medium: String

@@ -11,7 +11,8 @@ import Testing
         let name: String
 
         init(_ kind: String) {
-            let number = UInt32.random(in: 1 ... .max)
+            // Eight digits, as a key is printed.
+            let number = UInt32.random(in: 0x1000_0000 ... .max)
             name = kind == "shm" ? "shm:mlog-test-\(getpid())-\(number)" : "sysv:0x\(String(number, radix: 16))"
         }
 
