@@ -56,8 +56,9 @@ struct Payloads {
     /// Appends a record.
     @inline(__always)
     func append(_ index: Int, to log: Log) throws(LogError) {
+        // At most a record's size less than the pool has; a check of that would be a twentieth of an append.
         let start = (index &* size) & mask
-        unsafe try log.append(pool.span.bytes.extracting(start..<start &+ size))
+        unsafe try log.append(pool.span.bytes.extracting(unchecked: start..<start &+ size))
     }
 
     /// So many records, to be appended as a batch.
