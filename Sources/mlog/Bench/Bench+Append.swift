@@ -58,7 +58,7 @@ extension Bench {
             let memory = ProcessMemory()
             let log = try ground.newLog("append")
             let wait = CPUWait()
-            var (all, behindPauses) = (Appended(), Appended())
+            var (going, behindPauses) = (Timed(), Timed())
             for first in stride(from: 0, to: records, by: burst) {
                 let end = min(records, first + burst)
                 var start = first
@@ -67,11 +67,11 @@ extension Bench {
                     start = min(end, first + burst / 2)
                     try behindPauses.time(first..<start) { try body(log, $0) }
                 }
-                try all.time(start..<end) { try body(log, $0) }
+                try going.time(start..<end) { try body(log, $0) }
             }
-            times.append(all.nanosecondsPerRecord)
+            times.append(going.nanosecondsPerRecord)
             if behindPauses.count > 0 { timesBehindPauses.append(behindPauses.nanosecondsPerRecord) }
-            counted = all.count
+            counted = going.count
             worst.keepWorst(of: WorkerReport(cpuWait: wait.share, peakResidentBytes: memory.peakResident))
             try log.close()
             try ground.remove(log.path)
@@ -85,7 +85,7 @@ extension Bench {
     }
 
     /// Records that were appended, and how long that took.
-    private struct Appended {
+    private struct Timed {
         var count = 0
         var nanoseconds: UInt64 = 0
 

@@ -56,7 +56,7 @@ struct Payloads {
     /// Appends a record.
     @inline(__always)
     func append(_ index: Int, to log: Log) throws(LogError) {
-        // At most a record's size less than the pool has; a check of that would be a twentieth of an append.
+        // At most a record's size less than the pool has; a check would be a fortieth of an append's instructions.
         let start = (index &* size) & mask
         unsafe try log.append(pool.span.bytes.extracting(unchecked: start..<start &+ size))
     }
