@@ -40,32 +40,19 @@ extension Log {
     @discardableResult
     public func append(_ payload: RawSpan, timestamp: Timestamp? = nil) throws(LogError) -> Appended {
         // The span is borrowed until the append returns. In the closure, all of it would be a call more.
-        let bytes = unsafe payload.withUnsafeBytes { bytes in unsafe bytes }
-        return try unsafe appendBytes(bytes, timestamp).get()
-    }
-
-    @usableFromInline
-    func appendResult(_ bytes: UnsafeRawBufferPointer, _ timestamp: Timestamp?) -> Result<Appended, LogError> {
-        unsafe appendBytes(bytes, timestamp)
+        let start = unsafe payload.withUnsafeBytes { bytes in bytes.baseAddress }
+        guard let appender else { throw readOnly }
+        return try unsafe appender.append(start, payload.byteCount, timestamp)
     }
 
     /// Closures infer `any Error`: a result keeps the type.
-    @inline(__always)
-    private func appendBytes(
-        _ bytes: UnsafeRawBufferPointer,
-        _ timestamp: Timestamp?
-    ) -> Result<Appended, LogError> {
+    @usableFromInline
+    func appendResult(_ bytes: UnsafeRawBufferPointer, _ timestamp: Timestamp?) -> Result<Appended, LogError> {
         guard let appender else { return .failure(readOnly) }
-        return appender.use { appender in
-            do throws(LogError) {
-                let appended = try unsafe appender.append(bytes, timestamp: timestamp)
-                if appender.mustFlush(upTo: appended.end.rawValue) {
-                    try openWriter().applyDurability(upTo: appended.end.rawValue)
-                }
-                return .success(appended)
-            } catch {
-                return .failure(error)
-            }
+        do throws(LogError) {
+            return .success(try unsafe appender.append(bytes.baseAddress, bytes.count, timestamp))
+        } catch {
+            return .failure(error)
         }
     }
 

@@ -25,7 +25,7 @@ public final class Log: Sendable {
     /// Nil: opened read-only.
     let writer: Writer?
     /// The writer's, for the append path.
-    let appender: BorrowedAppender?
+    let appender: PlainAppender?
 
     /// The size of each segment in bytes.
     public var segmentSize: UInt64 { reader.log.geometry.segmentSize }
@@ -43,7 +43,7 @@ public final class Log: Sendable {
         recovery = writer?.recovery
         self.reader = reader
         self.writer = writer
-        appender = (writer?.appender).map { BorrowedAppender($0) }
+        appender = writer.map { PlainAppender($0) }
     }
 
     deinit {

@@ -64,7 +64,7 @@ uint32_t mlog_frame_crc(const void *frame, size_t count, uint64_t word, uint64_t
 }
 
 // The processor's own prefetching does for longer ones.
-enum { LONGEST_PREFETCHED = 2048 };
+enum { LONGEST_PREFETCHED = 2048, CACHE_LINE = 64 };
 // A long payload is summed up in pieces that are in the first cache still, where they were copied to: the caller's bytes
 // may be anybody's to change.
 enum { PIECE_BYTES = 16384 };
@@ -77,7 +77,7 @@ void mlog_frame_write_long(void *frame_, const void *payload_, uint64_t word, ui
     memcpy(frame + 12, &lag, sizeof lag);
     memcpy(frame + 16, &timestamp, sizeof timestamp);
     if (count <= LONGEST_PREFETCHED) {
-        for (size_t at = 0; at < count; at += MLOG_CACHE_LINE) __builtin_prefetch(to + count + at, 1);
+        for (size_t at = 0; at < count; at += CACHE_LINE) __builtin_prefetch(to + count + at, 1);
     }
     uint32_t state = frame_beginning(frame, word, position, seed);
     state = mlog_crc32c_extend(state, &timestamp, sizeof timestamp);

@@ -272,16 +272,20 @@ void mlog_name_thread(const char *name) { (void)pthread_setname_np(pthread_self(
 static pthread_once_t guard_once = PTHREAD_ONCE_INIT;
 static volatile uint32_t *guard;
 
+// A page that is 0 in forked children.
+static void *wiped_page(size_t *byte_count) {
+    *byte_count = (size_t)sysconf(_SC_PAGESIZE);
+    void *memory = mmap(NULL, *byte_count, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) return NULL;
+    if (madvise(memory, *byte_count, MADV_WIPEONFORK) == 0) return memory;
+    munmap(memory, *byte_count);
+    return NULL;
+}
+
 static void make_guard(void) {
-    long page = sysconf(_SC_PAGESIZE);
-    void *memory = mmap(NULL, (size_t)page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) return;
-    if (madvise(memory, (size_t)page, MADV_WIPEONFORK) != 0) {
-        munmap(memory, (size_t)page);
-        return;
-    }
-    guard = memory;
-    *guard = 1;
+    size_t byte_count;
+    guard = wiped_page(&byte_count);
+    if (guard != NULL) *guard = 1;
 }
 
 const volatile uint32_t *mlog_fork_guard(void) {
@@ -392,20 +396,36 @@ static mlog_robust_list *find_robust_list(void) {
 #endif
 }
 
-mlog_thread_mark *mlog_thread_mark_make(void) {
-    mlog_threads_prepare();
+// A mark that no thread has, or NULL.
+static mlog_thread_mark *free_mark(void) {
     mlog_thread_mark *mark = atomic_load(&all_marks);
     for (; mark != NULL; mark = mark->next) {
         uint32_t is_taken = 0;
         if (__atomic_compare_exchange_n(&mark->is_taken, &is_taken, 1, 0, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED)) break;
     }
-    if (mark == NULL) {
-        mark = calloc(1, sizeof *mark);
-        if (mark == NULL) return NULL;
-        mark->is_taken = 1;
-        mark->next = atomic_load(&all_marks);
-        while (!atomic_compare_exchange_weak(&all_marks, &mark->next, mark)) {}
-    }
+    return mark;
+}
+
+// A page of marks more. Only the first is taken.
+static mlog_thread_mark *add_marks(void) {
+    size_t byte_count;
+    mlog_thread_mark *marks = wiped_page(&byte_count);
+    if (marks == NULL) return NULL;
+    size_t count = byte_count / sizeof *marks;
+    marks[0].is_taken = 1;
+    for (size_t i = 0; i + 1 < count; i++) marks[i].next = &marks[i + 1];
+    marks[count - 1].next = atomic_load(&all_marks);
+    while (!atomic_compare_exchange_weak(&all_marks, &marks[count - 1].next, marks)) {}
+    return marks;
+}
+
+mlog_thread_mark *mlog_thread_mark_make(void) {
+    // A forked child's marks stay 0.
+    if (guard != NULL && *guard == 0) return NULL;
+    mlog_threads_prepare();
+    mlog_thread_mark *mark = free_mark();
+    if (mark == NULL) mark = add_marks();
+    if (mark == NULL) return NULL;
     mark->id = (int)syscall(SYS_gettid);
     mark->robust_list = find_robust_list();
     pthread_setspecific(marks_key, mark);

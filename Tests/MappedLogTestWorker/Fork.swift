@@ -3,6 +3,7 @@ import Foundation
 import Glibc
 import MappedLog
 import MappedLogTestSupport
+import Synchronization
 import SystemPackage
 import _CTestSupport
 
@@ -30,6 +31,7 @@ struct Fork: ParsableCommand {
                 }
             }
             check("append") { try log.append([4]) }
+            check("append in another thread") { try inAnotherThread { try log.append([4]) } }
             check("append in place") { try log.append(reserving: 8) { _ in } }
             check("append of a batch") { try log.append(batch: [[4], [5]]) }
             check("sync") { try log.sync() }
@@ -79,6 +81,19 @@ struct Fork: ParsableCommand {
         try log.close()
         say("done")
     }
+}
+
+/// What the body throws in a thread of its own.
+private func inAnotherThread(_ body: @escaping @Sendable () throws -> Void) throws {
+    let result = Mutex<Result<Void, any Error>>(.success(()))
+    let isDone = DispatchSemaphore(value: 0)
+    Thread.detachNewThread {
+        let outcome = Result { try body() }
+        result.withLock { $0 = outcome }
+        isDone.signal()
+    }
+    isDone.wait()
+    try result.withLock { $0 }.get()
 }
 
 /// Opens a log, forks a child that lives on, and dies in the middle of an append.

@@ -6,7 +6,7 @@ extension Appender {
     ///
     /// Returns once every thread's next append sees it.
     func askForBell() {
-        wantsBell.relaxedStore(1)
+        unsafe local.wantsBell.relaxedStore(1)
         mlog_fence_all_threads()
     }
 
@@ -35,7 +35,10 @@ extension Appender {
 
     func setLimit() {
         let end = geometry.dataEnd - SegmentGeometry.frameHeaderSize
-        unsafe local.pointee.limit = min(local.pointee.bellOffset, local.pointee.indexedEnd, end)
+        // A segment has room for fewer records than bytes: so plain appends needn't look at the sequence.
+        let sequence = control.slot(control.generation.load()).sequence
+        let hasSequences = sequence < SegmentGeometry.sequenceLimit - geometry.segmentSize
+        unsafe local.pointee.limit = hasSequences ? min(local.pointee.bellOffset, local.pointee.indexedEnd, end) : 0
     }
 
     private func takeOverAndLetGo() throws(LogError) {
@@ -45,9 +48,9 @@ extension Appender {
 
     /// No append begins any more, and none is under way when this returns.
     func closeAndDrain() {
-        entry.relaxedStore(Self.isClosed)
+        unsafe local.entry.relaxedStore(Self.isClosed)
         mlog_fence_all_threads()
-        unsafe mlog_threads_drain(Unmanaged.passUnretained(self).toOpaque())
+        unsafe mlog_threads_drain(local)
     }
 
     func wakeAll() {

@@ -64,7 +64,7 @@ extension Appender {
         guard size <= geometry.largestAppend else { throw batchTooLarge(size) }
         let thread = try unsafe enter()
         defer { unsafe mlog_thread_leave(thread) }
-        let turn = try unsafe begin(room: size, thread)
+        let turn = try unsafe begin(room: size, records: UInt64(batch.lengths.count), thread)
         let slot = turn.slot
         let time = timestamp?.nanosecondsSince1970 ?? mlog_clock_read(clock)
         let count = batch.lengths.count
@@ -95,13 +95,13 @@ extension Appender {
                 let word = batch.word(number)
                 unsafe write(
                     bytes.baseAddress.map { unsafe $0 + read },
-                    turn.start + Int(at),
+                    frame(at),
                     word,
                     turn,
                     position: slot.tail,
                     timestamp: time
                 )
-                index(turn, at, slot)
+                index(at, slot)
                 read += batch.lengths[number]
                 at += word.frameSize
                 slot = slot.adding(records: 1, size: word.frameSize, smallest: time, largest: time)
@@ -115,7 +115,7 @@ extension Appender {
         for number in (0..<batch.lengths.count).reversed() {
             let word = batch.word(number)
             at -= word.frameSize
-            unsafe commit(word, at: turn.start + Int(at))
+            unsafe commit(word, at: frame(at))
         }
     }
 

@@ -12,7 +12,7 @@ extension Appender {
         let reserved = FrameWord.frameSize(payload: UInt64(capacity))
         let thread = try unsafe enter()
         defer { unsafe mlog_thread_leave(thread) }
-        let turn = try unsafe begin(room: reserved, thread)
+        let turn = try unsafe begin(room: reserved, records: 1, thread)
         // The closure may take whatever locks it likes.
         unsafe mutex.keep(thread)
         let slot = turn.slot
@@ -20,7 +20,7 @@ extension Appender {
             turn.generation,
             slot.adding(records: 1, size: reserved, smallest: .max, largest: .min)
         )
-        let frame = unsafe turn.start + Int(turn.offset)
+        let frame = unsafe frame(turn.offset)
         let place = unsafe UnsafeMutableRawBufferPointer(start: frame + MLOG_FRAME_HEADER_BYTES, count: capacity)
         let used: Int
         do {
@@ -43,7 +43,7 @@ extension Appender {
         turn.control.fillNextSlot(turn.generation, slot.adding(records: 1, size: size, smallest: time, largest: time))
         let word = FrameWord(kind: .record, length: UInt32(truncatingIfNeeded: used))
         unsafe complete(frame, word, turn, position: slot.tail, timestamp: time)
-        index(turn, turn.offset, slot)
+        index(turn.offset, slot)
         unsafe commit(word, at: frame)
         finish(turn)
         return Appended(sequence: slot.sequence, position: slot.tail, end: slot.tail + size)
@@ -54,17 +54,17 @@ extension Appender {
         let size = SegmentGeometry.frameHeaderSize
         let thread = try unsafe enter()
         defer { unsafe mlog_thread_leave(thread) }
-        let turn = try unsafe begin(room: size, thread)
+        let turn = try unsafe begin(room: size, records: 0, thread)
         let slot = turn.slot
         guard slot.tail == tail, control.markTail.load() != tail, control.durable.load() == tail else {
             unsafe mutex.unlock(thread)
             return false
         }
         turn.control.fillNextSlot(turn.generation, slot.adding(records: 0, size: size, smallest: .max, largest: .min))
-        let frame = unsafe turn.start + Int(turn.offset)
+        let frame = unsafe frame(turn.offset)
         let word = FrameWord(kind: .mark, length: 0)
         unsafe complete(frame, word, turn, position: slot.tail, timestamp: mlog_clock_read(clock))
-        index(turn, turn.offset, slot)
+        index(turn.offset, slot)
         control.markTail.store(slot.tail + size)
         unsafe commit(word, at: frame)
         finish(turn)

@@ -6,14 +6,15 @@ extension Appender {
     /// The slow half of `begin`: refuses when the log is closed for writing, maps the active segment when another
     /// process has moved on, rolls when the segment is full, and finds that the populator is to be rung.
     @inline(never)
-    func makeRoom(_ turn: inout Turn, _ room: UInt64) throws(LogError) {
+    func makeRoom(_ turn: inout Turn, _ room: UInt64, _ records: UInt64) throws(LogError) {
         if let failure = writingFailure() { throw failure }
-        guard turn.slot.sequence < SegmentGeometry.sequenceLimit else {
+        let next = turn.slot.sequence + records
+        guard next <= SegmentGeometry.sequenceLimit else {
             throw LogError(
                 .outOfRange,
                 file: segments.log.medium.path,
                 expected: "a sequence of less than 2^63",
-                found: "\(turn.slot.sequence)",
+                found: "\(next - 1)",
                 advice: "go on in a new log"
             )
         }
@@ -58,8 +59,6 @@ extension Appender {
             setBell(0)
         }
         turn.offset = turn.slot.tail - base
-        unsafe turn.start = local.pointee.start
-        turn.seed = unsafe local.pointee.seed
     }
 
     /// Ends the active segment and goes on in the next (`spec/protocol.md`, "Roll").

@@ -4,8 +4,9 @@ internal import _CMappedLog
 
 /// Appends under the one lock that all writers of all processes share (`spec/protocol.md`, "Append").
 ///
-/// Safe from any thread. What an append touches is reached through plain pointers: a stored property of a class
-/// would cost an exclusivity check on each access.
+/// Safe from any thread. A single record goes through ``PlainAppender`` first; all that it leaves, batches and the rest
+/// are here. What an append touches is reached through plain pointers: a stored property of a class would cost an
+/// exclusivity check on each access.
 @safe final class Appender: Sendable {
     private let block: ControlBlock
     let control: ControlWords
@@ -13,28 +14,15 @@ internal import _CMappedLog
     let mutex: RobustMutex
     let geometry: SegmentGeometry
     /// As clock_gettime(2) knows it.
-    let clock: CInt
+    var clock: CInt { unsafe local.pointee.clock }
     private let forkGuard: ForkGuard
     let waiters: Waiters
-    /// An append that makes so many bytes not durable has to flush.
-    private let flushLimit: UInt64
     private let populator: BackgroundThread
     private let housekeeper: BackgroundThread
     /// What every append of this process looks at.
     nonisolated(unsafe) let local: UnsafeMutablePointer<Local>
     /// The active segment itself; only under the append lock.
     nonisolated(unsafe) let active: UnsafeMutablePointer<Segment?>
-    /// Appends load these two of them without a fence: who stores fences all threads.
-    @inline(__always)
-    var entry: SharedWord<UInt32> { localWord(\.entry) }
-    @inline(__always)
-    var wantsBell: SharedWord<UInt32> { localWord(\.wantsBell) }
-
-    @inline(__always)
-    private func localWord(_ field: KeyPath<Local, UInt32>) -> SharedWord<UInt32> {
-        unsafe SharedWord(UnsafeMutableRawPointer(local) + MemoryLayout<Local>.offset(of: field)!)
-    }
-
     /// How far the populator may fall behind before an append does without it.
     static let bellDistance: UInt64 = 8 << 20
 
@@ -43,11 +31,24 @@ internal import _CMappedLog
 
     /// What an append needs of its own process.
     @safe struct Local {
+        let control: ControlWords
+        /// The word that says whether somebody sleeps until something is committed (``Waiters``).
+        let committed: SharedWord<UInt32>
+        let clock: CInt
+        /// Payloads of fewer bytes get their checksum by one chain of instructions.
+        let shortestLong: UInt64
+        let largestPayload: UInt64
+        /// An append that makes so many bytes not durable has to flush.
+        let flushLimit: UInt64
+        /// Whose appender this is, for as long as there is a ``PlainAppender``.
+        nonisolated(unsafe) var writer: Unmanaged<Writer>?
         /// Under the append lock: where the active segment is mapped, its position, and its checksum behind the salt.
         nonisolated(unsafe) var start: UnsafeMutableRawPointer
         var base = Appender.noBase
         var seed: UInt32 = 0
         /// Not 0: who enters has more to do than to say so.
+        ///
+        /// Loaded without a fence: who stores fences all threads.
         var entry: UInt32 = 0
         /// Under the append lock: an append up to this offset of the active segment needs nothing but a lock.
         var limit: UInt64 = 0
@@ -60,6 +61,8 @@ internal import _CMappedLog
         /// Under the append lock: whether it has been rung, or the segment was left, since a bell that it hasn't answered.
         var isPopulatorHeldUp = false
         /// Not 0: the housekeeper sleeps until the next append rings.
+        ///
+        /// Loaded as `entry` is.
         var wantsBell: UInt32 = 0
     }
 
@@ -72,9 +75,6 @@ internal import _CMappedLog
         var slot: mlog_append_slot
         /// Of the tail in the active segment.
         var offset: UInt64
-        /// Of the active segment.
-        nonisolated(unsafe) var start: UnsafeMutableRawPointer
-        var seed: UInt32
         /// Whether the populator is to be rung.
         var isAtBell = false
     }
@@ -94,13 +94,6 @@ internal import _CMappedLog
         self.segments = segments
         geometry = segments.log.geometry
         mutex = control.appendMutex(timeout: options.stallTimeout)
-        clock = options.clock.identifier
-        flushLimit =
-            switch durability {
-            case .never, .interval: .max
-            case .bytes(let count): count
-            case .everyAppend: 1
-            }
         forkGuard = try ForkGuard()
         let needsFence = mlog_threads_prepare() != 0
         self.populator = populator
@@ -108,9 +101,27 @@ internal import _CMappedLog
         unsafe active = .allocate(capacity: 1)
         unsafe active.initialize(to: nil)
         unsafe local = .allocate(capacity: 1)
-        // Never stored to: `base` says that there is none.
-        unsafe local.initialize(to: Local(start: UnsafeMutableRawPointer(local)))
-        if needsFence { entry.relaxedStore(Self.needsFence) }
+        unsafe local.initialize(
+            to: Local(
+                control: control,
+                committed: waiters.word(.committed),
+                clock: options.clock.identifier,
+                shortestLong: UInt64(mlog_frame_shortest_long()),
+                largestPayload: geometry.largestPayload,
+                flushLimit: Self.flushLimit(durability),
+                // Never stored to: `base` says that there is none.
+                start: UnsafeMutableRawPointer(local)
+            )
+        )
+        if needsFence || !waiters.sleepersFence { unsafe local.entry.relaxedStore(Self.needsFence) }
+    }
+
+    private static func flushLimit(_ durability: Durability) -> UInt64 {
+        switch durability {
+        case .never, .interval: .max
+        case .bytes(let count): count
+        case .everyAppend: 1
+        }
     }
 
     deinit {
@@ -121,62 +132,23 @@ internal import _CMappedLog
 
     // MARK: One record
 
-    /// Appends one record.
-    ///
-    /// The bytes are copied into the mapping, once.
-    @inline(__always)
-    func append(_ payload: UnsafeRawBufferPointer, timestamp: Timestamp?) throws(LogError) -> Appended {
-        let count = UInt64(truncatingIfNeeded: payload.count)
-        guard count <= geometry.largestPayload else { throw tooLarge(payload.count) }
+    /// Appends one record, whatever is to be waited for, made or mended first.
+    func append(_ payload: UnsafeRawPointer?, _ count: UInt64, _ time: Int64) throws(LogError) -> Appended {
+        guard count <= geometry.largestPayload else { throw tooLarge(Int(count)) }
         let size = FrameWord.frameSize(payload: count)
-        // Outside the lock: it is a tenth of an append.
-        let time = timestamp?.nanosecondsSince1970 ?? mlog_clock_read(clock)
         let thread = try unsafe enter()
         defer { unsafe mlog_thread_leave(thread) }
-        guard unsafe mutex.lockIfFree(thread) else {
-            return try unsafe appendSlowly(payload.baseAddress, count, time, thread, isLocked: false)
-        }
-        let turn = unsafe currentTurn(thread)
-        guard isPlain(turn, room: size) else {
-            return try unsafe appendSlowly(payload.baseAddress, count, time, thread, isLocked: true)
-        }
-        return unsafe record(payload.baseAddress, count, time, turn, isBrief: true)
-    }
-
-    /// What stands in the way of a record is waited for, made or mended first.
-    @inline(never)
-    private func appendSlowly(
-        _ payload: UnsafeRawPointer?,
-        _ count: UInt64,
-        _ time: Int64,
-        _ thread: UnsafeMutablePointer<mlog_thread_mark>,
-        isLocked: Bool
-    ) throws(LogError) -> Appended {
-        let size = FrameWord.frameSize(payload: count)
-        let turn = try unsafe isLocked ? makeRoomOrLetGo(size, thread) : begin(room: size, thread)
-        return unsafe record(payload, count, time, turn, isBrief: false)
-    }
-
-    /// The steps of one record, once there is room; the lock is let go of.
-    @inline(__always)
-    private func record(
-        _ payload: UnsafeRawPointer?,
-        _ count: UInt64,
-        _ time: Int64,
-        _ turn: Turn,
-        isBrief: Bool
-    ) -> Appended {
+        let turn = try unsafe begin(room: size, records: 1, thread)
         let slot = turn.slot
-        let size = FrameWord.frameSize(payload: count)
         turn.control.fillNextSlot(turn.generation, slot.adding(records: 1, size: size, smallest: time, largest: time))
-        let frame = unsafe turn.start + Int(truncatingIfNeeded: turn.offset)
+        let frame = unsafe frame(turn.offset)
         let word = FrameWord(kind: .record, length: UInt32(truncatingIfNeeded: count))
         unsafe write(payload, frame, word, turn, position: slot.tail, timestamp: time)
-        if !isBrief { index(turn, turn.offset, slot) }
+        index(turn.offset, slot)
         unsafe commit(word, at: frame)
         // Behind the commit: of a thread that died before it another process's repair would have cleared the entry.
-        if !isBrief { setIndexed(turn.offset) }
-        finish(turn, isBrief: isBrief)
+        setIndexed(turn.offset)
+        finish(turn)
         return Appended(sequence: slot.sequence, position: slot.tail, end: slot.tail &+ size)
     }
 
@@ -185,13 +157,12 @@ internal import _CMappedLog
     /// Marks this thread as inside this log.
     ///
     /// - Throws: `reentrant` inside an in-place append of any log, `forked` in a forked child, `closed`.
-    @inline(__always)
     func enter() throws(LogError) -> UnsafeMutablePointer<mlog_thread_mark> {
+        try forkGuard.check()
         guard let thread = unsafe mlog_thread() else { throw .noThreadMark }
         if unsafe mlog_thread_log(thread) != nil { throw .reentrant }
-        try forkGuard.check()
-        unsafe mlog_thread_enter(thread, Unmanaged.passUnretained(self).toOpaque())
-        if entry.relaxedLoad() != 0 { try unsafe enterSlowly(thread) }
+        unsafe mlog_thread_enter(thread, local)
+        if unsafe local.entry.relaxedLoad() != 0 { try unsafe enterSlowly(thread) }
         return unsafe thread
     }
 
@@ -203,19 +174,23 @@ internal import _CMappedLog
     @inline(never)
     private func enterSlowly(_ thread: UnsafeMutablePointer<mlog_thread_mark>) throws(LogError) {
         mlog_full_fence()
-        if entry.relaxedLoad() & Self.isClosed == 0 { return }
+        if unsafe local.entry.relaxedLoad() & Self.isClosed == 0 { return }
         unsafe mlog_thread_leave(thread)
         throw .closed
     }
 
     /// Takes the lock and makes sure that a frame, or a batch, of this size fits at the tail.
-    func begin(room: UInt64, _ thread: UnsafeMutablePointer<mlog_thread_mark>) throws(LogError) -> Turn {
+    func begin(
+        room: UInt64,
+        records: UInt64,
+        _ thread: UnsafeMutablePointer<mlog_thread_mark>
+    ) throws(LogError) -> Turn {
         switch try unsafe lock(thread) {
         case .clean: break
         case .ownerDied: try takeOverFromDeadOwner()
         }
         let turn = unsafe currentTurn(thread)
-        return isPlain(turn, room: room) ? turn : try unsafe makeRoomOrLetGo(room, thread)
+        return unsafe local.pointee.isPlain(turn.offset, room: room) ? turn : try makeRoomOrLetGo(room, records, thread)
     }
 
     /// Takes the lock, for as long as it takes where those who have it go on.
@@ -226,15 +201,6 @@ internal import _CMappedLog
                 where error.code == .writerStalled && control.generation.load() != seen
             { continue }
         }
-    }
-
-    /// Whether there is nothing to do, or to say, before so much is appended.
-    @inline(__always)
-    private func isPlain(_ turn: Turn, room: UInt64) -> Bool {
-        // The offset is less than 2³² where the segment is the right one, and 2⁶³ at least where there is none.
-        turn.offset &+ room <= (unsafe local.pointee.limit)
-            && turn.control.poison.load() | turn.control.needsRecovery.load() == 0
-            && turn.slot.sequence < SegmentGeometry.sequenceLimit
     }
 
     /// What the slot and this process's active segment say; `offset` is nonsense where the tail is in another segment.
@@ -248,9 +214,7 @@ internal import _CMappedLog
             control: control,
             generation: generation,
             slot: slot,
-            offset: slot.tail &- local.pointee.base,
-            start: local.pointee.start,
-            seed: local.pointee.seed
+            offset: slot.tail &- local.pointee.base
         )
     }
 
@@ -258,13 +222,14 @@ internal import _CMappedLog
     @inline(never)
     private func makeRoomOrLetGo(
         _ room: UInt64,
+        _ records: UInt64,
         _ thread: UnsafeMutablePointer<mlog_thread_mark>
     ) throws(LogError) -> Turn {
         unsafe mutex.keep(thread)
         if control.isRepairDue { try takeOverFromDeadOwner() }
         var turn = unsafe currentTurn(thread)
         do throws(LogError) {
-            try makeRoom(&turn, room)
+            try makeRoom(&turn, room, records)
         } catch {
             unsafe mutex.unlock(thread)
             throw error
@@ -282,7 +247,8 @@ internal import _CMappedLog
         position: UInt64,
         timestamp: Int64
     ) {
-        unsafe mlog_frame_write(frame, payload, word.rawValue, position, timestamp, lag(position, turn), turn.seed)
+        let lag = mlog_frame_lag(position &- turn.control.durable.load())
+        unsafe mlog_frame_write(frame, payload, word.rawValue, position, timestamp, lag, local.pointee.seed)
     }
 
     /// Everything of a frame but its word, around a payload that is there already.
@@ -294,27 +260,24 @@ internal import _CMappedLog
         position: UInt64,
         timestamp: Int64
     ) {
-        unsafe frame.storeBytes(of: lag(position, turn), toByteOffset: 12, as: UInt32.self)
+        let lag = mlog_frame_lag(position &- turn.control.durable.load())
+        unsafe frame.storeBytes(of: lag, toByteOffset: 12, as: UInt32.self)
         unsafe frame.storeBytes(of: timestamp, toByteOffset: 16, as: Int64.self)
-        let crc = unsafe mlog_frame_crc(frame, Int(word.frameSize), word.rawValue, position, turn.seed)
+        let crc = unsafe mlog_frame_crc(frame, Int(word.frameSize), word.rawValue, position, local.pointee.seed)
         unsafe frame.storeBytes(of: crc, toByteOffset: 8, as: UInt32.self)
     }
 
-    /// What a frame at this position states of the durable watermark.
+    /// Where the frame at this offset of the active segment is.
     @inline(__always)
-    private func lag(_ position: UInt64, _ turn: Turn) -> UInt32 {
-        UInt32(truncatingIfNeeded: min((position &- turn.control.durable.load()) >> 3, UInt64(UInt32.max)))
+    func frame(_ offset: UInt64) -> UnsafeMutableRawPointer {
+        unsafe local.pointee.start + Int(truncatingIfNeeded: offset)
     }
 
     /// Writes the index entry if the frame is the first of its block.
     @inline(__always)
-    func index(_ turn: Turn, _ offset: UInt64, _ slot: mlog_append_slot) {
-        let entry =
-            unsafe turn.start
-            + Int(
-                truncatingIfNeeded: geometry.dataEnd
-                    &+ offset / SegmentGeometry.blockSize &* UInt64(MLOG_INDEX_ENTRY_BYTES)
-            )
+    func index(_ offset: UInt64, _ slot: mlog_append_slot) {
+        let block = offset / SegmentGeometry.blockSize
+        let entry = unsafe frame(geometry.dataEnd &+ block &* UInt64(MLOG_INDEX_ENTRY_BYTES))
         if unsafe entry.load(as: UInt32.self) == 0 { addIndexEntry(offset, slot) }
     }
 
@@ -338,29 +301,17 @@ internal import _CMappedLog
     }
 
     /// Moves on to the next slot, lets go of the lock, and wakes who waits.
-    ///
-    /// `isBrief` says that the lock was free and was not kept; else either may be.
-    @inline(__always)
-    func finish(_ turn: Turn, isBrief: Bool = false) {
+    func finish(_ turn: Turn) {
         turn.control.generation.store(turn.generation &+ 1)
-        unsafe isBrief ? mutex.unlockBrief(turn.thread) : mutex.unlock(turn.thread)
+        unsafe mutex.unlock(turn.thread)
         waiters.wake(.committed)
         if turn.isAtBell { populator.ring() }
-        if wantsBell.relaxedLoad() != 0 { ringHousekeeper() }
+        if unsafe local.wantsBell.relaxedLoad() != 0 { ringHousekeeper() }
     }
 
-    @inline(never)
-    private func ringHousekeeper() {
-        wantsBell.relaxedStore(0)
+    func ringHousekeeper() {
+        unsafe local.wantsBell.relaxedStore(0)
         housekeeper.ring()
-    }
-
-    /// Whether the policy asks for a flush behind an append up to `end`.
-    ///
-    /// Where it is durable by now the answer may be true; that flush finds nothing to do.
-    @inline(__always)
-    func mustFlush(upTo end: UInt64) -> Bool {
-        flushLimit != .max && end &- control.durable.load() >= flushLimit
     }
 
     func tooLarge(_ byteCount: Int) -> LogError {
@@ -371,6 +322,34 @@ internal import _CMappedLog
             found: "\(byteCount) bytes",
             advice: "split the record, or make a log with larger segments"
         )
+    }
+}
+
+extension Appender.Local {
+    /// Whether there is nothing to do, or to say, before so much is appended at this offset of the active segment.
+    ///
+    /// The offset is less than 2³² where that segment is the one with the tail, and 2⁶³ at least where there is none.
+    @inline(__always)
+    func isPlain(_ offset: UInt64, room: UInt64) -> Bool {
+        offset &+ room <= limit && control.failures.load() == 0
+    }
+
+    /// Whether the policy asks for a flush behind an append up to `end`.
+    ///
+    /// Where it is durable by now the answer may be true; that flush finds nothing to do.
+    @inline(__always)
+    func mustFlush(upTo end: UInt64) -> Bool {
+        flushLimit != .max && end &- control.durable.load() >= flushLimit
+    }
+}
+
+extension UnsafeMutablePointer<Appender.Local> {
+    @inline(__always) var entry: SharedWord<UInt32> { unsafe word(\.entry) }
+    @inline(__always) var wantsBell: SharedWord<UInt32> { unsafe word(\.wantsBell) }
+
+    @inline(__always)
+    private func word(_ field: KeyPath<Appender.Local, UInt32>) -> SharedWord<UInt32> {
+        unsafe SharedWord(UnsafeMutableRawPointer(self) + MemoryLayout<Appender.Local>.offset(of: field)!)
     }
 }
 

@@ -167,7 +167,7 @@ final class Writer: Sendable {
     /// What the policy asks of an append that has just committed.
     @inline(__always)
     func applyDurability(upTo end: UInt64) throws(LogError) {
-        if appender.mustFlush(upTo: end) { try flusher.flush(upTo: end) }
+        if unsafe appender.local.pointee.mustFlush(upTo: end) { try flusher.flush(upTo: end) }
     }
 
     func sync() throws(LogError) {

@@ -15,7 +15,7 @@ internal import _CMappedLog
     /// Rises whenever files were replaced or the tail was cut.
     var epoch: SharedWord<UInt64> { word(\.epoch) }
     /// The errno of the flush that failed, or 0.
-    @inline(__always) var poison: SharedWord<UInt32> { word(\.poison) }
+    var poison: SharedWord<UInt32> { word(\.poison) }
     var flushing: SharedWord<UInt32> { word(\.flushing) }
     /// The next record's sequence when the last flush for somebody began.
     var flushedSequence: SharedWord<UInt64> { word(\.flushed_sequence) }
@@ -24,7 +24,10 @@ internal import _CMappedLog
     var flushMicroseconds: SharedWord<UInt32> { word(\.flush_microseconds) }
     @inline(__always) var generation: SharedWord<UInt64> { word(\.generation) }
     /// The errno of the repair that failed, `MLOG_REPAIR_DUE`, or 0.
-    @inline(__always) var needsRecovery: SharedWord<UInt32> { word(\.needs_recovery) }
+    var needsRecovery: SharedWord<UInt32> { word(\.needs_recovery) }
+    /// Both of these at once: 0 where an append may go on.
+    @inline(__always)
+    var failures: SharedWord<UInt64> { unsafe SharedWord(address(of: \.needs_recovery)) }
     /// 1 while words of a batch may stand behind the tail.
     var batchWords: SharedWord<UInt32> { word(\.batch_words) }
     /// The position behind the last mark.
@@ -43,8 +46,12 @@ internal import _CMappedLog
         unsafe UnsafeMutableRawPointer(control) + MemoryLayout<mlog_control>.offset(of: field)!
     }
 
+    /// For `mapped_log_lock.h`.
+    @inline(__always)
+    var appendMutexAddress: UnsafeMutableRawPointer { unsafe address(of: \.append_mutex) }
+
     func appendMutex(timeout: Duration) -> RobustMutex {
-        unsafe RobustMutex(address(of: \.append_mutex), timeout: timeout)
+        unsafe RobustMutex(appendMutexAddress, timeout: timeout)
     }
 
     func flushMutex(timeout: Duration) -> RobustMutex {
@@ -72,7 +79,7 @@ internal import _CMappedLog
     /// reads without the lock may look meanwhile.
     @inline(__always)
     func fillNextSlot(_ generation: UInt64, _ slot: mlog_append_slot) {
-        let words = words(of: generation &+ 1)
+        let words = slotWords(generation).other
         words.sequence.relaxedStore(slot.sequence)
         words.smallest.relaxedStore(UInt64(bitPattern: slot.smallest_timestamp))
         words.largest.relaxedStore(UInt64(bitPattern: slot.largest_timestamp))
@@ -84,7 +91,7 @@ internal import _CMappedLog
     func currentSlot() -> mlog_append_slot {
         while true {
             let before = generation.load()
-            let words = words(of: before)
+            let words = slotWords(before)
             let copy = mlog_append_slot(
                 tail: words.tail.load(),
                 sequence: words.sequence.relaxedLoad(),
@@ -104,20 +111,31 @@ internal import _CMappedLog
             + Int(generation & 1)
     }
 
-    private typealias SlotWords = (
-        tail: SharedWord<UInt64>, sequence: SharedWord<UInt64>, smallest: SharedWord<UInt64>,
-        largest: SharedWord<UInt64>
-    )
-
     @inline(__always)
-    private func words(of generation: UInt64) -> SlotWords {
-        let slot = UnsafeMutableRawPointer(unsafe slotPointer(generation))
-        return unsafe (
-            SharedWord(slot + MemoryLayout<mlog_append_slot>.offset(of: \.tail)!),
-            SharedWord(slot + MemoryLayout<mlog_append_slot>.offset(of: \.sequence)!),
-            SharedWord(slot + MemoryLayout<mlog_append_slot>.offset(of: \.smallest_timestamp)!),
-            SharedWord(slot + MemoryLayout<mlog_append_slot>.offset(of: \.largest_timestamp)!)
-        )
+    func slotWords(_ generation: UInt64) -> SlotWords {
+        unsafe SlotWords(slot: UnsafeMutableRawPointer(slotPointer(generation)))
+    }
+
+    /// The fields of a slot, each by itself.
+    @safe struct SlotWords {
+        fileprivate nonisolated(unsafe) let slot: UnsafeMutableRawPointer
+
+        @inline(__always) var tail: SharedWord<UInt64> { word(\.tail) }
+        @inline(__always) var sequence: SharedWord<UInt64> { word(\.sequence) }
+        @inline(__always) var smallest: SharedWord<UInt64> { word(\.smallest_timestamp) }
+        @inline(__always) var largest: SharedWord<UInt64> { word(\.largest_timestamp) }
+
+        /// The other of the two: they are a bit of the address apart, since they lie at a multiple of 64 in a page.
+        @inline(__always)
+        var other: SlotWords {
+            let address = unsafe UInt(bitPattern: slot) ^ UInt(MemoryLayout<mlog_append_slot>.size)
+            return unsafe SlotWords(slot: UnsafeMutableRawPointer(bitPattern: address).unsafelyUnwrapped)
+        }
+
+        @inline(__always)
+        private func word(_ field: PartialKeyPath<mlog_append_slot>) -> SharedWord<UInt64> {
+            unsafe SharedWord(slot + MemoryLayout<mlog_append_slot>.offset(of: field)!)
+        }
     }
 
     // MARK: Failures

@@ -28,6 +28,11 @@ extension SharedWord where Value == UInt64 {
 }
 
 extension SharedWord where Value == UInt32 {
+    /// For futex(2).
+    var address: UnsafeMutablePointer<UInt32> {
+        unsafe UnsafeMutableRawPointer(word).assumingMemoryBound(to: UInt32.self)
+    }
+
     @inline(__always)
     func load() -> UInt32 { unsafe word.pointee.load(ordering: .acquiring) }
 

@@ -39,7 +39,13 @@ internal import _CMappedLog
     @inline(__always)
     func wake(_ event: Event) {
         if event == .durable || !sleepersFence { mlog_full_fence() }
-        if isAwaited(event) { unsafe Self.wakeSleepers(address(event)) }
+        Self.wake(word(event))
+    }
+
+    /// The same, where the sleepers fence.
+    @inline(__always)
+    static func wake(_ word: SharedWord<UInt32>) {
+        if word.load() & 1 != 0 { wakeSleepers(word) }
     }
 
     /// Whether somebody sleeps, or has slept and died.
@@ -49,12 +55,11 @@ internal import _CMappedLog
     }
 
     @inline(never)
-    private static func wakeSleepers(_ address: UnsafeMutablePointer<UInt32>) {
-        let word = unsafe SharedWord<UInt32>(address)
+    private static func wakeSleepers(_ word: SharedWord<UInt32>) {
         var seen = word.load()
         while seen & 1 != 0 {
             if word.compareExchange(&seen, (seen & ~1) &+ 2) {
-                _ = unsafe mlog_futex_wake_all(address)
+                _ = unsafe mlog_futex_wake_all(word.address)
                 return
             }
         }
@@ -76,7 +81,7 @@ internal import _CMappedLog
     }
 
     @inline(__always)
-    private func word(_ event: Event) -> SharedWord<UInt32> {
+    func word(_ event: Event) -> SharedWord<UInt32> {
         unsafe SharedWord(address(event))
     }
 }

@@ -291,7 +291,7 @@ MLOG_AT(mlog_compacted_footer, tag, 56);
 #define MLOG_CONTROL_MAGIC 0x0A4C5443474F4C4DULL     // "MLOGCTL\n"
 enum {
     MLOG_CONTROL_BYTES = 4096,
-    MLOG_CONTROL_LAYOUT = 1,
+    MLOG_CONTROL_LAYOUT = 2,
     MLOG_MUTEX_BYTES = 48,              // room for pthread_mutex_t of each supported libc and machine
     MLOG_STATE_RECOVERING = 1,
     MLOG_STATE_READY = 2,
@@ -336,7 +336,7 @@ typedef struct mlog_control {
     uint8_t  reserved1[64];
     uint64_t durable;                   // 256, atomic: the durable watermark
     uint64_t epoch;                     // atomic: rises whenever files were replaced or the tail was cut
-    uint32_t poison;                    // atomic: errno of the failed flush; 0: none
+    uint32_t reserved7;
     uint32_t flushing;                  // atomic: 1 while a flush is under way
     uint64_t flushed_sequence;          // 280, hint: where the last flush began, the sequence of the next record
     uint32_t flushed_records;           // hint: how many records it covered, if somebody waited for it; else 0
@@ -347,11 +347,12 @@ typedef struct mlog_control {
     uint8_t  append_mutex[MLOG_MUTEX_BYTES];            // 384: with what each append touches in one cache line
     uint64_t generation;                // 432, atomic
     uint32_t needs_recovery;            // 440, atomic: errno of the repair that failed; MLOG_REPAIR_DUE; 0: none
-    uint32_t batch_words;               // 444, atomic: 1 while words of a batch may stand behind the tail; 2: repair flushes
+    uint32_t poison;                    // 444, atomic: errno of the failed flush; 0: none. An append loads both at once
     uint64_t mark_tail;                 // 448: position behind the last mark
     uint64_t lost_position;             // the first position of the segment that lost_count speaks of; 0: none
     uint64_t lost_count;                // how many sequences its lost frames took
-    uint8_t  reserved5[40];
+    uint32_t batch_words;               // 472, atomic: 1 while words of a batch may stand behind the tail; 2: repair flushes
+    uint8_t  reserved5[36];
     mlog_append_slot slot[2];           // 512
     uint8_t  reserved6[3520];
 } mlog_control;
@@ -360,16 +361,16 @@ MLOG_AT(mlog_control, state, 88);
 MLOG_AT(mlog_control, note, 128);
 MLOG_AT(mlog_control, durable, 256);
 MLOG_AT(mlog_control, epoch, 264);
-MLOG_AT(mlog_control, poison, 272);
 MLOG_AT(mlog_control, flushing, 276);
 MLOG_AT(mlog_control, flushed_sequence, 280);
 MLOG_AT(mlog_control, flush_mutex, 320);
 MLOG_AT(mlog_control, append_mutex, 384);
 MLOG_AT(mlog_control, generation, 432);
 MLOG_AT(mlog_control, needs_recovery, 440);
-MLOG_AT(mlog_control, batch_words, 444);
+MLOG_AT(mlog_control, poison, 444);
 MLOG_AT(mlog_control, mark_tail, 448);
 MLOG_AT(mlog_control, lost_position, 456);
+MLOG_AT(mlog_control, batch_words, 472);
 MLOG_AT(mlog_control, slot, 512);
 
 // ---- live/waiters and live/lock ------------------------------------------------------------------------------

@@ -20,12 +20,17 @@ static inline int mlog_lock_is_brief(void *mutex, const mlog_thread_mark *thread
     return thread->robust_list != NULL && thread->robust_list->pending == mlog_lock_entry(mutex);
 }
 
+// Where the mutex is the pending entry says, so that nothing has to be kept for it while the lock is held.
+__attribute__((cold, noinline, preserve_most)) static void mlog_lock_wake(const mlog_thread_mark *thread) {
+    mlog_futex_wake_one((uint32_t *)((char *)thread->robust_list->pending + thread->robust_list->futex_offset));
+}
+
 // Lets go of a mutex that was free and has not been kept since.
 MLOG_INLINE void mlog_unlock_brief(void *mutex, const mlog_thread_mark *thread) {
     int *word = &((pthread_mutex_t *)mutex)->__data.__lock;
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     // FUTEX_WAITERS is the sign bit. Who is killed here has its waiter woken by the kernel: the entry is pending still.
-    if (__builtin_expect(__atomic_exchange_n(word, 0, __ATOMIC_RELEASE) < 0, 0)) mlog_futex_wake_one((uint32_t *)word);
+    if (__builtin_expect(__atomic_exchange_n(word, 0, __ATOMIC_RELEASE) < 0, 0)) mlog_lock_wake(thread);
     __atomic_signal_fence(__ATOMIC_SEQ_CST);
     thread->robust_list->pending = NULL;
 }

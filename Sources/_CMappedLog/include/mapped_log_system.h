@@ -28,7 +28,7 @@ uint32_t mlog_frame_crc(const void *frame, size_t frame_bytes, uint64_t word, ui
 // ---- Time ----------------------------------------------------------------------------------------------------
 
 // clock_gettime(2), the vDSO's own where there is one (vdso(7)): the C library's way there costs as much again.
-extern int (*mlog_clock_gettime)(clockid_t clock, struct timespec *time);
+extern __attribute__((visibility("hidden"))) int (*mlog_clock_gettime)(clockid_t clock, struct timespec *time);
 
 // That in nanoseconds.
 static inline int64_t mlog_clock_read(int clock) {
@@ -142,7 +142,8 @@ void mlog_close_closing_in_children(int descriptor);
 
 // ---- Threads inside a log ------------------------------------------------------------------------------------
 // Each thread has a mark that says which log it is in. It costs an append two plain stores, and lets a close wait
-// for the appends of other threads: it raises its flag, fences them all with membarrier(2), and looks at the marks.
+// for the appends of other threads: it raises its flag, fences them all with membarrier(2), and looks at the marks. In a
+// forked child all of a mark is 0 (MADV_WIPEONFORK): without a list there nobody takes a lock before he has looked.
 
 // The head of a thread's list of robust mutexes, as the kernel knows it (`struct robust_list_head`).
 typedef struct mlog_robust_list {
@@ -157,13 +158,14 @@ typedef struct mlog_thread_mark {
     mlog_robust_list *robust_list;      // the C library's; NULL: not laid out as mapped_log_lock.h knows it
     int id;                             // gettid(2)
     uint32_t is_taken;
+    uint8_t cache_line[64 - 3 * sizeof(void *) - 8];    // no two in one
 } mlog_thread_mark;
 extern _Thread_local mlog_thread_mark *mlog_this_thread;
 // What the first mark and the first fence of a process need. With more than one thread the system takes milliseconds for
 // it, which no append should (membarrier(2), MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED). 1 where that is refused: who enters
 // a log has to fence before it looks whether it is closed.
 int mlog_threads_prepare(void);
-// The mark of a thread that has none yet. NULL: no memory.
+// The mark of a thread that has none yet. NULL: no memory, or a forked child.
 mlog_thread_mark *mlog_thread_mark_make(void);
 
 static inline mlog_thread_mark *mlog_thread(void) {

@@ -1,9 +1,10 @@
 import Foundation
-import MappedLog
 import MappedLogTestSupport
 import Synchronization
 import SystemPackage
 import Testing
+
+@testable import MappedLog
 
 /// What appends take and give back.
 @Suite struct AppendTests {
@@ -27,6 +28,31 @@ import Testing
                 bytes.reversed(), [7], Array("te".utf8),
             ]
             #expect(Sight.of(log).records.map(\.payload) == expected)
+        }
+    }
+
+    /// Nobody ever appends as many: the log's first segment is made to say so.
+    @Test func `the last sequence there is can be appended, and no other`() throws {
+        try withTemporaryDirectory(inMemory: true) { directory in
+            let path = directory.appending("log")
+            try Log.create(at: path, options: LogMedium.file.small).close()
+            let last = SegmentGeometry.sequenceLimit - 1
+            let segment = try WritableSegments(LogPlace(at: LogLocation(path)), .never).segment(0)
+            segment.store(ActivationLine(baseSequence: last - 9, largestTimestampBefore: .min))
+            try FileManager.default.removeItem(atPath: path.appending("live").string)
+            let log = try Log.open(at: path)
+            for number in 0..<9 {
+                #expect(try log.append([UInt8(number)]).sequence == last - 9 + UInt64(number))
+            }
+            #expect(code { try log.append(batch: [[9], [10]]) } == .outOfRange)
+            #expect(try log.append(batch: [[9]]).last.sequence == last)
+            #expect(code { try log.append([10]) } == .outOfRange)
+            #expect(code { try log.append(batch: [[10]]) } == .outOfRange)
+            #expect(code { try log.append(reserving: 1) { $0.append(10) } } == .outOfRange)
+            try log.close()
+            let again = try Log.open(at: path)
+            #expect(again.recovery?.cleanClose == true)
+            #expect(Sight.of(again).records.map(\.payload) == (0..<10).map { [$0] })
         }
     }
 
