@@ -15,10 +15,10 @@ extension Bench {
             let records = records ?? (256 << 20) / Self.frameSize(size)
             let payloads = Payloads.random(size: size)
             try appending("append", "single.populated", size, records) { log, range in
-                for index in range { try payloads.append(index, to: log) }
+                try payloads.append(range, to: log)
             }
             try appending("append", "single.sustained", size, records, burst: records) { log, range in
-                for index in range { try payloads.append(index, to: log) }
+                try payloads.append(range, to: log)
             }
         }
     }
