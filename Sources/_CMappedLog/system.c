@@ -421,7 +421,8 @@ static mlog_thread_mark *add_marks(void) {
 
 mlog_thread_mark *mlog_thread_mark_make(void) {
     // A forked child's marks stay 0.
-    if (guard != NULL && *guard == 0) return NULL;
+    const volatile uint32_t *is_parent = mlog_fork_guard();
+    if (is_parent == NULL || *is_parent == 0) return NULL;
     mlog_threads_prepare();
     mlog_thread_mark *mark = free_mark();
     if (mark == NULL) mark = add_marks();

@@ -35,7 +35,8 @@ extension Appender {
 
     func setLimit() {
         let end = geometry.dataEnd - SegmentGeometry.frameHeaderSize
-        // A segment has room for fewer records than bytes: so plain appends needn't look at the sequence.
+        // So plain appends needn't look at the sequence: until the next segment, and the next limit, no more records are
+        // appended, by whomever, than a segment has bytes.
         let sequence = control.slot(control.generation.load()).sequence
         let hasSequences = sequence < SegmentGeometry.sequenceLimit - geometry.segmentSize
         unsafe local.pointee.limit = hasSequences ? min(local.pointee.bellOffset, local.pointee.indexedEnd, end) : 0

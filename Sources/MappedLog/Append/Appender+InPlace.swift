@@ -16,7 +16,7 @@ extension Appender {
         // The closure may take whatever locks it likes.
         unsafe mutex.keep(thread)
         let slot = turn.slot
-        turn.control.fillNextSlot(
+        control.fillNextSlot(
             turn.generation,
             slot.adding(records: 1, size: reserved, smallest: .max, largest: .min)
         )
@@ -40,7 +40,7 @@ extension Appender {
         let size = FrameWord.frameSize(payload: UInt64(used))
         unsafe memset(frame + MLOG_FRAME_HEADER_BYTES + used, 0, Int(reserved) - MLOG_FRAME_HEADER_BYTES - used)
         let time = timestamp?.nanosecondsSince1970 ?? mlog_clock_read(clock)
-        turn.control.fillNextSlot(turn.generation, slot.adding(records: 1, size: size, smallest: time, largest: time))
+        control.fillNextSlot(turn.generation, slot.adding(records: 1, size: size, smallest: time, largest: time))
         let word = FrameWord(kind: .record, length: UInt32(truncatingIfNeeded: used))
         unsafe complete(frame, word, turn, position: slot.tail, timestamp: time)
         index(turn.offset, slot)
@@ -60,7 +60,7 @@ extension Appender {
             unsafe mutex.unlock(thread)
             return false
         }
-        turn.control.fillNextSlot(turn.generation, slot.adding(records: 0, size: size, smallest: .max, largest: .min))
+        control.fillNextSlot(turn.generation, slot.adding(records: 0, size: size, smallest: .max, largest: .min))
         let frame = unsafe frame(turn.offset)
         let word = FrameWord(kind: .mark, length: 0)
         unsafe complete(frame, word, turn, position: slot.tail, timestamp: mlog_clock_read(clock))

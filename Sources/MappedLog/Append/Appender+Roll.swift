@@ -8,13 +8,12 @@ extension Appender {
     @inline(never)
     func makeRoom(_ turn: inout Turn, _ room: UInt64, _ records: UInt64) throws(LogError) {
         if let failure = writingFailure() { throw failure }
-        let next = turn.slot.sequence + records
-        guard next <= SegmentGeometry.sequenceLimit else {
+        guard turn.slot.sequence <= SegmentGeometry.sequenceLimit - records else {
             throw LogError(
                 .outOfRange,
                 file: segments.log.medium.path,
-                expected: "a sequence of less than 2^63",
-                found: "\(next - 1)",
+                expected: "sequences of less than 2^63",
+                found: "\(records) records from sequence \(turn.slot.sequence) on",
                 advice: "go on in a new log"
             )
         }

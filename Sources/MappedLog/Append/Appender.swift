@@ -69,8 +69,6 @@ internal import _CMappedLog
     /// One turn under the lock: the generation, the slot it selects, and what the next is to be.
     @safe struct Turn {
         nonisolated(unsafe) let thread: UnsafeMutablePointer<mlog_thread_mark>
-        /// Loaded once: the compiler can't know that no store changes where the words are.
-        let control: ControlWords
         var generation: UInt64
         var slot: mlog_append_slot
         /// Of the tail in the active segment.
@@ -140,7 +138,7 @@ internal import _CMappedLog
         defer { unsafe mlog_thread_leave(thread) }
         let turn = try unsafe begin(room: size, records: 1, thread)
         let slot = turn.slot
-        turn.control.fillNextSlot(turn.generation, slot.adding(records: 1, size: size, smallest: time, largest: time))
+        control.fillNextSlot(turn.generation, slot.adding(records: 1, size: size, smallest: time, largest: time))
         let frame = unsafe frame(turn.offset)
         let word = FrameWord(kind: .record, length: UInt32(truncatingIfNeeded: count))
         unsafe write(payload, frame, word, turn, position: slot.tail, timestamp: time)
@@ -190,7 +188,7 @@ internal import _CMappedLog
         case .ownerDied: try takeOverFromDeadOwner()
         }
         let turn = unsafe currentTurn(thread)
-        return unsafe local.pointee.isPlain(turn.offset, room: room) ? turn : try makeRoomOrLetGo(room, records, thread)
+        return unsafe local.isPlain(turn.offset, room: room) ? turn : try makeRoomOrLetGo(room, records, thread)
     }
 
     /// Takes the lock, for as long as it takes where those who have it go on.
@@ -206,12 +204,10 @@ internal import _CMappedLog
     /// What the slot and this process's active segment say; `offset` is nonsense where the tail is in another segment.
     @inline(__always)
     func currentTurn(_ thread: UnsafeMutablePointer<mlog_thread_mark>) -> Turn {
-        let control = control
         let generation = control.generation.load()
         let slot = control.slot(generation)
         return unsafe Turn(
             thread: thread,
-            control: control,
             generation: generation,
             slot: slot,
             offset: slot.tail &- local.pointee.base
@@ -247,7 +243,7 @@ internal import _CMappedLog
         position: UInt64,
         timestamp: Int64
     ) {
-        let lag = mlog_frame_lag(position &- turn.control.durable.load())
+        let lag = mlog_frame_lag(position &- control.durable.load())
         unsafe mlog_frame_write(frame, payload, word.rawValue, position, timestamp, lag, local.pointee.seed)
     }
 
@@ -260,7 +256,7 @@ internal import _CMappedLog
         position: UInt64,
         timestamp: Int64
     ) {
-        let lag = mlog_frame_lag(position &- turn.control.durable.load())
+        let lag = mlog_frame_lag(position &- control.durable.load())
         unsafe frame.storeBytes(of: lag, toByteOffset: 12, as: UInt32.self)
         unsafe frame.storeBytes(of: timestamp, toByteOffset: 16, as: Int64.self)
         let crc = unsafe mlog_frame_crc(frame, Int(word.frameSize), word.rawValue, position, local.pointee.seed)
@@ -302,7 +298,7 @@ internal import _CMappedLog
 
     /// Moves on to the next slot, lets go of the lock, and wakes who waits.
     func finish(_ turn: Turn) {
-        turn.control.generation.store(turn.generation &+ 1)
+        control.generation.store(turn.generation &+ 1)
         unsafe mutex.unlock(turn.thread)
         waiters.wake(.committed)
         if turn.isAtBell { populator.ring() }
@@ -325,13 +321,15 @@ internal import _CMappedLog
     }
 }
 
-extension Appender.Local {
+/// What is asked of the address, and not of the value: that would be a copy of all of it, while others store to some.
+extension UnsafeMutablePointer<Appender.Local> {
     /// Whether there is nothing to do, or to say, before so much is appended at this offset of the active segment.
     ///
-    /// The offset is less than 2³² where that segment is the one with the tail, and 2⁶³ at least where there is none.
+    /// Only under the append lock. The offset is less than 2³² where that segment is the one with the tail, and 2⁶³ at
+    /// least where there is none.
     @inline(__always)
     func isPlain(_ offset: UInt64, room: UInt64) -> Bool {
-        offset &+ room <= limit && control.failures.load() == 0
+        unsafe offset &+ room <= pointee.limit && pointee.control.failures.load() == 0
     }
 
     /// Whether the policy asks for a flush behind an append up to `end`.
@@ -339,11 +337,9 @@ extension Appender.Local {
     /// Where it is durable by now the answer may be true; that flush finds nothing to do.
     @inline(__always)
     func mustFlush(upTo end: UInt64) -> Bool {
-        flushLimit != .max && end &- control.durable.load() >= flushLimit
+        unsafe pointee.flushLimit != .max && end &- pointee.control.durable.load() >= pointee.flushLimit
     }
-}
 
-extension UnsafeMutablePointer<Appender.Local> {
     @inline(__always) var entry: SharedWord<UInt32> { unsafe word(\.entry) }
     @inline(__always) var wantsBell: SharedWord<UInt32> { unsafe word(\.wantsBell) }
 

@@ -5,14 +5,15 @@ internal import _CMappedLog
 /// The lock is free, the active segment has room, and there is nothing to mend or to say first. All else it leaves to the
 /// ``Appender``, having changed nothing.
 ///
-/// This is the hot path, and no more than the address of what it looks at. What it costs is instructions, and a value that
-/// the compiler has to keep on the stack costs two (`spec/tuning.md`). So there is one copy for short records, in which
-/// little else is needed any more, and what the slots say is loaded again behind it.
+/// This is the hot path, and no more than the address of what it looks at. What it costs is instructions (`spec/tuning.md`),
+/// and a value that the compiler has to keep on the stack costs two. So short records are copied in line, and others by a
+/// call; and where a record stands is loaded from the slots again behind the copy: both stay as they are until the lock is
+/// let go of.
 @safe struct PlainAppender: Sendable {
     private nonisolated(unsafe) let local: UnsafeMutablePointer<Appender.Local>
 
-    /// The caller keeps the writer alive for as long as this is used: to retain it and let it go again would be a fifth of
-    /// an append's time.
+    /// The caller keeps the writer alive for as long as this is used: to retain two objects and let them go again was a
+    /// fifth of an append's time.
     init(_ writer: Writer) {
         unsafe local = writer.appender.local
         unsafe local.pointee.writer = .passUnretained(writer)
@@ -69,7 +70,7 @@ internal import _CMappedLog
         let offset = unsafe position &- local.pointee.base
         let size = FrameWord.frameSize(payload: count)
         let isAllowed = unsafe isShort || count <= local.pointee.largestPayload
-        guard isAllowed, unsafe local.pointee.isPlain(offset, room: size) else {
+        guard isAllowed, unsafe local.isPlain(offset, room: size) else {
             unsafe mlog_unlock_brief(control.appendMutexAddress, thread)
             unsafe mlog_thread_leave(thread)
             return try unsafe appendAttentively(payload, count, time)
@@ -84,7 +85,7 @@ internal import _CMappedLog
             end: words.other.tail.relaxedLoad()
         )
         unsafe finish(thread)
-        if unsafe local.pointee.mustFlush(upTo: appended.end.rawValue) { try flush(upTo: appended.end.rawValue) }
+        if unsafe local.mustFlush(upTo: appended.end.rawValue) { try flush(upTo: appended.end.rawValue) }
         return appended
     }
 

@@ -167,7 +167,7 @@ final class Writer: Sendable {
     /// What the policy asks of an append that has just committed.
     @inline(__always)
     func applyDurability(upTo end: UInt64) throws(LogError) {
-        if unsafe appender.local.pointee.mustFlush(upTo: end) { try flusher.flush(upTo: end) }
+        if unsafe appender.local.mustFlush(upTo: end) { try flusher.flush(upTo: end) }
     }
 
     func sync() throws(LogError) {
@@ -251,7 +251,9 @@ extension LogPlace {
         let bases = try bases()
         guard geometry.isFrameStart(closed.tail), bases.contains(base) else { return false }
         let scanner = try scanner(base)
-        guard let line = try scanner.activation(), line.baseSequence <= closed.sequence else { return false }
+        guard let line = try scanner.activation(), line.baseSequence <= closed.sequence,
+            closed.sequence <= SegmentGeometry.sequenceLimit
+        else { return false }
         guard case .empty = try scanner.frame(at: closed.tail - base) else { return false }
         try checkMayWrite(bases)
         return true

@@ -173,7 +173,11 @@ internal import _CMappedLog
     }
 
     /// Whether the cache may show what the disk lacks: a flush failed, or nobody knows whether it did.
+    ///
+    /// Nobody knows where writers of another layout had the file: what they say of it stands in other places.
     var mistrustsCache: Bool {
-        poison.load() != 0 || flushing.load() != 0 || needsRecovery.load() != 0 || batchWords.load() == 2
+        let layout = unsafe control.pointee.layout_version
+        return layout != UInt32(MLOG_CONTROL_LAYOUT) || poison.load() != 0 || flushing.load() != 0
+            || needsRecovery.load() != 0 || batchWords.load() == 2
     }
 }

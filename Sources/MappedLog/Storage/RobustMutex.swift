@@ -34,13 +34,7 @@ internal import _CMappedLog
     /// As `lock()`, for a moment (`spec/protocol.md`, "The lock"): until the thread lets go, or `keep`s it, it takes and
     /// lets go of no other robust mutex.
     func lock(_ thread: UnsafeMutablePointer<mlog_thread_mark>) throws(LogError) -> Acquired {
-        unsafe lockIfFree(thread) ? .clean : try lock()
-    }
-
-    /// The first half of that: false, and nothing happened, where it isn't free.
-    @inline(__always)
-    func lockIfFree(_ thread: UnsafeMutablePointer<mlog_thread_mark>) -> Bool {
-        unsafe mlog_lock_if_free(mutex, thread) != 0
+        unsafe mlog_lock_if_free(mutex, thread) != 0 ? .clean : try lock()
     }
 
     /// What an attempt came to; where another thread has the mutex, that is waited for.
@@ -68,12 +62,6 @@ internal import _CMappedLog
 
     func unlock() {
         _ = unsafe mlog_mutex_unlock(mutex)
-    }
-
-    /// Lets go of it where this thread has taken it by `lockIfFree`, and has not kept it.
-    @inline(__always)
-    func unlockBrief(_ thread: UnsafeMutablePointer<mlog_thread_mark>) {
-        unsafe mlog_unlock_brief(mutex, thread)
     }
 
     /// Lets go of it, however this thread has taken it.

@@ -368,6 +368,7 @@ MLOG_AT(mlog_control, append_mutex, 384);
 MLOG_AT(mlog_control, generation, 432);
 MLOG_AT(mlog_control, needs_recovery, 440);
 MLOG_AT(mlog_control, poison, 444);
+_Static_assert(offsetof(mlog_control, needs_recovery) % 8 == 0, "needs_recovery and poison are loaded as one word");
 MLOG_AT(mlog_control, mark_tail, 448);
 MLOG_AT(mlog_control, lost_position, 456);
 MLOG_AT(mlog_control, batch_words, 472);

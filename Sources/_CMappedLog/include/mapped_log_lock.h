@@ -20,7 +20,8 @@ static inline int mlog_lock_is_brief(void *mutex, const mlog_thread_mark *thread
     return thread->robust_list != NULL && thread->robust_list->pending == mlog_lock_entry(mutex);
 }
 
-// Where the mutex is the pending entry says, so that nothing has to be kept for it while the lock is held.
+// Where the mutex is the pending entry says, so that nothing has to be kept for it while the lock is held. A signal's
+// handler that takes another robust mutex may clear the entry meanwhile: then who waits looks again within 20 ms.
 __attribute__((cold, noinline, preserve_most)) static void mlog_lock_wake(const mlog_thread_mark *thread) {
     mlog_futex_wake_one((uint32_t *)((char *)thread->robust_list->pending + thread->robust_list->futex_offset));
 }
