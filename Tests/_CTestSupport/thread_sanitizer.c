@@ -13,6 +13,9 @@
 #define LOCK_SLOW "$s15Synchronization12_MutexHandleV9_lockSlowyys6UInt32VF"
 #define UNLOCK_SLOW "$s15Synchronization12_MutexHandleV11_unlockSlowyyF"
 
+// A forked child of several threads that starts one would be ended: tests make such, to see that the library refuses them.
+const char *__tsan_default_options(void) { return "die_after_fork=0"; }
+
 void __tsan_acquire(void *address);
 void __tsan_release(void *address);
 
