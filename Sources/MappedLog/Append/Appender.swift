@@ -23,6 +23,7 @@ internal import _CMappedLog
     nonisolated(unsafe) let local: UnsafeMutablePointer<Local>
     /// The active segment itself; only under the append lock.
     nonisolated(unsafe) let active: UnsafeMutablePointer<Segment?>
+
     /// How far the populator may fall behind before an append does without it.
     static let bellDistance: UInt64 = 8 << 20
 
@@ -37,7 +38,6 @@ internal import _CMappedLog
         let clock: CInt
         /// Payloads of fewer bytes get their checksum by one chain of instructions.
         let shortestLong: UInt64
-        let largestPayload: UInt64
         /// An append that makes so many bytes not durable has to flush.
         let flushLimit: UInt64
         /// Whose appender this is, for as long as there is a ``PlainAppender``.
@@ -105,7 +105,6 @@ internal import _CMappedLog
                 committed: waiters.word(.committed),
                 clock: options.clock.identifier,
                 shortestLong: UInt64(mlog_frame_shortest_long()),
-                largestPayload: geometry.largestPayload,
                 flushLimit: Self.flushLimit(durability),
                 // Never stored to: `base` says that there is none.
                 start: UnsafeMutableRawPointer(local)
@@ -325,8 +324,8 @@ internal import _CMappedLog
 extension UnsafeMutablePointer<Appender.Local> {
     /// Whether there is nothing to do, or to say, before so much is appended at this offset of the active segment.
     ///
-    /// Only under the append lock. The offset is less than 2³² where that segment is the one with the tail, and 2⁶³ at
-    /// least where there is none.
+    /// What has room there is no larger than a record may be. Only under the append lock. The offset is less than 2³² where
+    /// that segment is the one with the tail, and 2⁶³ at least where there is none.
     @inline(__always)
     func isPlain(_ offset: UInt64, room: UInt64) -> Bool {
         unsafe offset &+ room <= pointee.limit && pointee.control.failures.load() == 0

@@ -69,8 +69,7 @@ internal import _CMappedLog
         let position = control.slotWords(generation).tail.relaxedLoad()
         let offset = unsafe position &- local.pointee.base
         let size = FrameWord.frameSize(payload: count)
-        let isAllowed = unsafe isShort || count <= local.pointee.largestPayload
-        guard isAllowed, unsafe local.isPlain(offset, room: size) else {
+        guard unsafe local.isPlain(offset, room: size) else {
             unsafe mlog_unlock_brief(control.appendMutexAddress, thread)
             unsafe mlog_thread_leave(thread)
             return try unsafe appendAttentively(payload, count, time)
