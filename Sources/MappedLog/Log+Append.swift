@@ -25,9 +25,7 @@ extension Log {
             unsafe appendResult(UnsafeRawBufferPointer(buffer), timestamp)
         }
         if let appended { return try appended.get() }
-        var bytes: [UInt8] = []
-        bytes.append(payload, longest: maximumRecordSize)
-        return try append(unsafe bytes.span.bytes, timestamp: timestamp)
+        return try append(unsafe [UInt8](payload, longest: maximumRecordSize).span.bytes, timestamp: timestamp)
     }
 
     /// Appends one record from a span of bytes, as ``append(_:timestamp:)-(Collection<UInt8>,_)`` otherwise.
@@ -98,8 +96,8 @@ extension Log {
     }
 
     @usableFromInline
-    func append(_ batch: BatchPayloads, _ timestamp: Timestamp?) throws(LogError) -> AppendedBatch {
-        guard !batch.lengths.isEmpty else {
+    func append(_ batch: borrowing BatchPayloads, _ timestamp: Timestamp?) throws(LogError) -> AppendedBatch {
+        guard !batch.words.isEmpty else {
             throw LogError(.emptyBatch, file: path, advice: "append one record at least")
         }
         let writer = try openWriter()
