@@ -161,12 +161,14 @@ static void *reserve_at(void *place, size_t byte_count, int flags) {
 
 void *mlog_reserve(size_t byte_count) { return reserve_at(NULL, byte_count, 0); }
 
+int mlog_reserve_again(void *place, size_t byte_count) {
+    return reserve_at(place, byte_count, MAP_FIXED) == NULL ? -errno : 0;
+}
+
 int mlog_move_pages(void *from, void *to, size_t byte_count) {
     int keep_old_place = 4;  // MREMAP_DONTUNMAP, which older headers don't name
     void *moved = mremap(from, byte_count, byte_count, MREMAP_MAYMOVE | MREMAP_FIXED | keep_old_place, to);
-    if (moved == MAP_FAILED) return -errno;
-    // Made anew the old place becomes one mapping with its neighbours again: a process may have only so many.
-    return reserve_at(from, byte_count, MAP_FIXED) == NULL ? -errno : 0;
+    return moved == MAP_FAILED ? -errno : 0;
 }
 
 // ---- Mutex ---------------------------------------------------------------------------------------------------

@@ -43,6 +43,17 @@ extension ProcessTests {
             #expect(trace.allocations == 0)
         }
 
+        /// Of 64 MiB, which the records fill but for the last of them, and blocks of 256 KiB.
+        @Test func `blocks of a compacted segment are read once each, into memory that is there`() throws {
+            let scene = try Scene()
+            let trace = try trace("compacted", count: 64_100, payloadBytes: 1024, of: scene)
+            #expect(trace.calls.count { $0 == "pread64" } == 256)
+            #expect(trace.calls.count { $0 == "mremap" } >= 250)
+            #expect(trace.calls.count { $0 != "pread64" && $0 != "mremap" } < 100, "\(Set(trace.calls))")
+            // Five blocks come to be in memory, the first one before.
+            #expect(trace.faults <= 4 * 64 + 16)
+        }
+
         @Test func `a synced batch is flushed once`() throws {
             let scene = try Scene()
             let trace = try trace("sync", count: 20, of: scene)

@@ -15,6 +15,8 @@ struct Count: ParsableCommand {
         /// Records that are written in place.
         case reserve
         case tail
+        /// The same from a compacted segment.
+        case compacted
         /// Batches of 100, each followed by a sync.
         case sync
         /// Batches of ten, where the policy is to flush each.
@@ -55,10 +57,12 @@ struct Count: ParsableCommand {
             let batch = Array(repeating: payload, count: 10)
             try measure { for _ in 0..<count { try log.append(batch: batch) } }
         case .tail:
-            var tailer = try log.tailer()
-            // Maps the segment.
-            try read(0..<1, &tailer)
-            try measure { try read(1..<count, &tailer) }
+            try tail(log)
+        case .compacted:
+            try log.sync()
+            let report = try Compactor.compact(at: place.path)
+            guard report.segments.count == 1 else { throw ExitCode(6) }
+            try tail(log)
         case .sync:
             let batch = Array(repeating: payload, count: 100)
             try measure {
@@ -73,6 +77,13 @@ struct Count: ParsableCommand {
         case .queue: try queue()
         }
         try log.close()
+    }
+
+    private func tail(_ log: Log) throws {
+        var tailer = try log.tailer()
+        // Maps the segment.
+        try read(0..<1, &tailer)
+        try measure { try read(1..<count, &tailer) }
     }
 
     private func group(_ payload: [UInt8], _ log: Log) {

@@ -6,8 +6,8 @@ internal import _CMappedLog
 /// The blocks of a compacted segment that are in memory, each at its place in a mapping of the segment's size.
 ///
 /// The mapping is address space; only blocks in use have memory. At most those that one call of ``ensure(_:)`` asks
-/// for and three others are kept, and one compressed block beside them: the largest record, then, and five blocks. What
-/// is not in memory reads as 0, never as something old. Belongs to one cursor at a time; the lock is for those that are
+/// for, or two, and three others are kept, and one compressed block beside them: the largest record, then, and five blocks.
+/// What is not in memory reads as 0, never as something old. Belongs to one cursor at a time; the lock is for those that are
 /// handed from one thread to another.
 @safe final class ResidentBlocks: Sendable {
     let compacted: CompactedFile
@@ -17,11 +17,15 @@ internal import _CMappedLog
 
     /// How many blocks stay besides those just asked for.
     static let spare = 3
+    /// How many vacated places are reserved again together: one by one it would take as long as moving them does.
+    static let mostVacated = 16
 
     private struct State {
         var isResident: [Bool]
         /// In the order in which they came.
         var order: [Int] = []
+        /// Whose memory was moved elsewhere, and whose place is still a mapping of its own.
+        var vacated = RangeSet<Int>()
         var index: [UInt8]?
     }
 
@@ -92,8 +96,10 @@ internal import _CMappedLog
         let needed = Int(range.lowerBound / compacted.blockSize)...Int((range.upperBound - 1) / compacted.blockSize)
         let missing = needed.reduce(0) { $0 + (state.isResident[$1] ? 0 : 1) }
         if missing == 0 { return }
-        // Room first, so that the bound holds at each moment.
-        var surplus = state.order.count + missing - needed.count - Self.spare
+        if state.vacated.ranges.reduce(0, { $0 + $1.count }) >= Self.mostVacated { reserveVacated(&state) }
+        // Room first, so that the bound holds at each moment. Two for one: where a record ends in the next block, and the one
+        // behind it doesn't, memory would be given back each time and asked for again.
+        var surplus = state.order.count + missing - max(needed.count, 2) - Self.spare
         var dropped: [Int] = []
         state.order.removeAll { block in
             guard surplus > 0, !needed.contains(block) else { return false }
@@ -113,6 +119,7 @@ internal import _CMappedLog
             }
             state.isResident[block] = true
             state.order.append(block)
+            state.vacated.remove(contentsOf: block..<block + 1)
         }
     }
 
@@ -123,9 +130,19 @@ internal import _CMappedLog
             mapping.movePages(from: Int(from.lowerBound), to: Int(to.lowerBound), byteCount: to.count)
         {
             state.isResident[old] = false
+            state.vacated.insert(contentsOf: old..<old + 1)
         } else {
             drop(old, &state)
         }
+    }
+
+    private func reserveVacated(_ state: inout State) {
+        for blocks in state.vacated.ranges {
+            let from = compacted.range(of: blocks.lowerBound).lowerBound
+            let end = compacted.range(of: blocks.upperBound - 1).upperBound
+            mapping.reserveAgain(from: Int(from), byteCount: Int(end - from))
+        }
+        state.vacated = RangeSet()
     }
 
     private func place(_ block: Int) -> UnsafeMutableRawBufferPointer {

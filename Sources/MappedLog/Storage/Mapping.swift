@@ -81,9 +81,17 @@ internal import _CMappedLog
 
     /// Of memory that is no file's: moves pages, with what is in them, to another place.
     ///
+    /// The place they leave counts as a mapping of its own, of which a process may have only so many, until it is
+    /// reserved again.
+    ///
     /// - Returns: False, and nothing has moved, where the system can't.
     func movePages(from old: Int, to new: Int, byteCount count: Int) -> Bool {
         unsafe mlog_move_pages(start + old, start + new, count) == 0
+    }
+
+    /// Of memory that is no file's: makes a range anew, without pages.
+    func reserveAgain(from offset: Int, byteCount count: Int) {
+        _ = unsafe mlog_reserve_again(start + offset, count)
     }
 
     /// Takes pages out of this process's memory; the file, and what was stored, stays as it is.

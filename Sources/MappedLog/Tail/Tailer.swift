@@ -5,7 +5,8 @@ internal import _CMappedLog
 /// Reading takes no lock and no system call, and waits for no writer, alive, stopped or dead. A tailer belongs to one
 /// task or thread at a time; any number of tailers, in any number of processes, may read a log. Get one from
 /// ``Log/tailer(from:visibility:checksums:)``. It keeps up to two segments mapped; of a compacted one, memory for the
-/// blocks of the largest record it read there and three others, one compressed block, and the index (1/2048 of a segment).
+/// blocks of the largest record it read there, or two, and three others, one compressed block, and the index (1/2048 of a
+/// segment).
 public struct Tailer: ~Copyable {
     var cursor: Cursor
     let visibility: Visibility

@@ -75,9 +75,11 @@ extern const int mlog_o_tmpfile, mlog_seek_data;
 
 // Address space of this process alone: not in forked children, without huge pages. NULL, with errno set: none.
 void *mlog_reserve(size_t byte_count);
-// Moves pages of such memory to another place in it, which loses its own; the old place reads as 0. No other thread sees
-// a hole. Linux 5.7.
+// Moves pages of such memory to another place in it, which loses its own; the old place reads as 0, and is a mapping of
+// its own from then on. No other thread sees a hole. Linux 5.7.
 int mlog_move_pages(void *from, void *to, size_t byte_count);
+// Makes such memory anew, without pages, so that it is one mapping with its neighbours again.
+int mlog_reserve_again(void *place, size_t byte_count);
 
 // ---- Robust process-shared mutex (pthread_mutexattr_setrobust(3)) --------------------------------------------
 

@@ -39,7 +39,7 @@ import Testing
             let open = try Log.openReadOnly(at: log.path)
             let last = try #require(log.records.last { $0.position < 2 * size })
             var looked = 0
-            // The blocks of the largest record, three others.
+            // The blocks of the largest record, which are more than two, and three others.
             let largest = log.records.reduce(0) { max($0, UInt64($1.payload.count)) }
             let bound = ((largest + 24 + block - 1) / block + 1 + 3) * block
             #expect(bound < size / 5)
