@@ -27,19 +27,6 @@ static unsigned record_bytes;
 static enum { MUTEX, SPIN, RESERVE, KINDS } kind;
 static const char *const kinds[] = {"mutex", "spin", "reserve"};
 
-CRC_TARGET static uint32_t sum(const char *bytes, size_t count) {
-  // Three chains at a time, as the instruction's latency allows; what they come to together is not the question.
-  crc_register a = 0, b = 0, c = 0;
-  uint64_t word[3];
-  size_t third = count / 24 * 8;
-  for (size_t i = 0; i < third; i += 8) {
-    memcpy(&word[0], bytes + i, 8), memcpy(&word[1], bytes + third + i, 8), memcpy(&word[2], bytes + 2 * third + i, 8);
-    a = CRC_U64(a, word[0]), b = CRC_U64(b, word[1]), c = CRC_U64(c, word[2]);
-  }
-  for (size_t i = 3 * third; i < count; i++) a = CRC_U8(a, (unsigned char)bytes[i]);
-  return (uint32_t)(a ^ b << 1 ^ c << 2);
-}
-
 static void lock(void) {
   if (kind == MUTEX) { CHECK(pthread_mutex_lock(&shared->mutex) == 0); return; }
   for (int looks = 0; __atomic_exchange_n(&shared->word, 1, __ATOMIC_ACQUIRE) != 0;) {

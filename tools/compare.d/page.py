@@ -81,6 +81,8 @@ NOTES = {  # what the figures of a group can't say
     "concurrent": "8 MiB in all at a time, each after 40 ms in which their background threads populate it. `limit.append_concurrent`: as many copy and sum up "
                   "records, at the same times, into memory that is there, under a `pthread_mutex_t` (`mutex`), a word (`spin`), "
                   "or no lock but an addition that claims a place (`reserve`): who dies there leaves a hole at which all readers wait.",
+    "sustained": "`limit.append_sustained`: a thread copies and sums up records, while another makes the next file, 64 MiB each, and "
+                 "populates its pages; nothing is flushed, where the log's sealed segments are.",
     "latency": "How long the call took; an append that was due meanwhile isn't counted as late. There is one roll in a round.",
     "durable": "All on one processor: where that is the one which the disk interrupts, each wait is shorter by the time that waking "
                "another one takes. The bar beside the limit is of medians of single appends; peers tell means, and are compared by those.",
@@ -203,7 +205,7 @@ def write(about, lines, build):
         if group in NOTES:
             text += f"\n{NOTES[group]}\n"
     text += profiles_section(about.get("profiles", {}))
-    text += ("\n`mlog` is `.build/release/mlog`; `limits`, `steps`, `group`, `concurrent` and `peers` are built from `tools/compare.d`, "
+    text += ("\n`mlog` is `.build/release/mlog`; `limits`, `steps`, `sustained`, `group`, `concurrent` and `peers` are built from `tools/compare.d`, "
              "whose README says what their lines mean.\n")
     with open(f"{place}/performance.md", "w") as page:
         page.write(text)
