@@ -19,7 +19,7 @@ there are more threads than CPUs by intent, some wait, and no line is marked for
 
 FIELDS = {  # what a table shows of a line, as far as the line has it
     "ns_per_record": "ns a record", "p50_ns": "p50 ns", "p90_ns": "p90", "p99_ns": "p99", "p999_ns": "p99.9",
-    "max_ns": "max", "mb_per_s": "MB/s", "ratio": "compressed to 1/",
+    "max_ns": "max", "ns_behind_pause": "behind a pause", "mb_per_s": "MB/s", "ratio": "compressed to 1/",
     "time_to_lz4_program": "time ÷ lz4's", "size_to_lz4_program": "size ÷ lz4's", "ratio_to_raw": "÷ raw",
     "ratio_to_one": "÷ one", "sleeps_per_record": "sleeps a record", "peak_anonymous_bytes": "anonymous MiB", "peak_resident_bytes": "resident MiB",
 }
@@ -75,9 +75,11 @@ def group_table(results, group):
 
 NOTES = {  # what the figures of a group can't say
     "append": "`populated`: 8 MiB at a time, each after 40 ms in which the background thread populates them, which isn't counted; "
-              "as populating isn't in the limit. `sustained`: all in one go, 88 MB of the small ones. Resident is the highest, less "
+              "as populating isn't in the limit. Neither is the first half of each, which is behind a pause as the limit never is "
+              "([tuning.md](tuning.md)): it takes what stands under *behind a pause*. `sustained`: all in one go, 88 MB of the small ones. Resident is the highest, less "
               "what was resident before the log was made. `limit.append_steps`: what a log's append does, step by step, each line "
-              "with all before it, in plain C and without a log.",
+              "with all before it, in plain C and without a log; `+looks`: at all that a log has to look at and finds nothing to do. "
+              "*Without a log* is the line before.",
     "concurrent": "8 MiB in all at a time, each after 40 ms in which their background threads populate it. `limit.append_concurrent`: as many copy and sum up "
                   "records, at the same times, into memory that is there, under a `pthread_mutex_t` (`mutex`), a word (`spin`), "
                   "or no lock but an addition that claims a place (`reserve`): who dies there leaves a hole at which all readers wait.",

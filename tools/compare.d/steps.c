@@ -24,12 +24,22 @@ static char *segment, pool[POOL_BYTES + 4096];
 static const void *volatile entered, *volatile pending;   // what a thread says of itself
 static int (*read_clock)(clockid_t, struct timespec *) = clock_gettime;   // the vDSO's own, as the log asks it
 
-enum { COPY, HEADER, SLOTS, LOCK, MARK, CLOCK, STEPS };
-static const char *const names[] = {"copy+crc32c", "+header", "+slots", "+lock", "+mark", "+clock"};
+// What a process knows of the log, which an append looks at though there is nothing to do; and where the record stands.
+typedef struct {
+  uint64_t base, limit, shortest_long, flush_limit;
+  uint32_t entry, wants_bell;
+} process_words;
+typedef struct { uint64_t sequence, position, end; } appended;
+static process_words *local;
+static __thread const void *inside;   // the log this thread is in
+
+enum { COPY, HEADER, SLOTS, LOCK, MARK, CLOCK, LOOKS, STEPS };
+static const char *const names[] = {"copy+crc32c", "+header", "+slots", "+lock", "+mark", "+clock", "+looks"};
 
 // Each has all that come before it.
-CRC_TARGET static inline __attribute__((always_inline)) void append(const int steps, const char *record, uint32_t count) {
+CRC_TARGET static inline __attribute__((always_inline)) appended append(const int steps, const char *record, uint32_t count) {
   int64_t time = 1;
+  if (steps >= LOOKS) CHECK(count < local->shortest_long && inside == NULL && __atomic_load_n(&local->entry, __ATOMIC_RELAXED) == 0);
   if (steps >= CLOCK) {
     struct timespec now;
     read_clock(CLOCK_REALTIME_COARSE, &now);
@@ -42,6 +52,10 @@ CRC_TARGET static inline __attribute__((always_inline)) void append(const int st
     CHECK(__atomic_compare_exchange_n(&control->lock, &free, 4711, 0, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED));
   }
   uint64_t generation = control->generation, tail = control->slot[generation & 1].tail, size = (HEADER_BYTES + count + 7) & ~7ull;
+  if (steps >= LOOKS) {
+    uint64_t offset = tail - local->base;
+    CHECK(offset <= local->limit && size <= local->limit - offset);
+  }
   if (steps >= SLOTS) {
     CHECK((control->poison | control->needs_recovery) == 0 && tail + size <= SEGMENT_BYTES);
     append_slot *now = &control->slot[generation & 1], *next = &control->slot[(generation + 1) & 1];
@@ -76,16 +90,22 @@ CRC_TARGET static inline __attribute__((always_inline)) void append(const int st
     CHECK(__atomic_exchange_n(&control->lock, 0, __ATOMIC_RELEASE) >= 0);
     pending = NULL;
   }
+  if (steps >= LOOKS) {
+    CHECK(__atomic_load_n(&local->wants_bell, __ATOMIC_RELAXED) == 0);
+    CHECK(local->flush_limit == UINT64_MAX || tail + size - control->durable < local->flush_limit);
+  }
   if (steps >= MARK) {
     CHECK((__atomic_load_n(&control->waiters, __ATOMIC_RELAXED) & 1) == 0);
     entered = NULL;
   }
+  return (appended){control->slot[generation & 1].sequence, tail, tail + size};
 }
 
 #define APPEND_WITH(steps) \
-  CRC_TARGET static __attribute__((noinline)) void append_##steps(const char *record, uint32_t count) { append(steps, record, count); }
-APPEND_WITH(COPY) APPEND_WITH(HEADER) APPEND_WITH(SLOTS) APPEND_WITH(LOCK) APPEND_WITH(MARK) APPEND_WITH(CLOCK)
-static void (*const appends[])(const char *, uint32_t) = {append_COPY, append_HEADER, append_SLOTS, append_LOCK, append_MARK, append_CLOCK};
+  CRC_TARGET static __attribute__((noinline)) appended append_##steps(const char *record, uint32_t count) { return append(steps, record, count); }
+APPEND_WITH(COPY) APPEND_WITH(HEADER) APPEND_WITH(SLOTS) APPEND_WITH(LOCK) APPEND_WITH(MARK) APPEND_WITH(CLOCK) APPEND_WITH(LOOKS)
+static appended (*const appends[])(const char *, uint32_t) = {append_COPY, append_HEADER, append_SLOTS, append_LOCK, append_MARK,
+                                                              append_CLOCK, append_LOOKS};
 
 static double measure(const char *path, int steps, uint32_t count) {
   int file = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
@@ -94,6 +114,7 @@ static double measure(const char *path, int steps, uint32_t count) {
   segment = mmap(NULL, SEGMENT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
   CHECK(segment != MAP_FAILED && madvise(segment, SEGMENT_BYTES, 23 /* MADV_POPULATE_WRITE */) == 0);
   memset(control, 0, sizeof *control);
+  *local = (process_words){.limit = SEGMENT_BYTES, .shortest_long = 1 << 20, .flush_limit = UINT64_MAX};
   uint64_t records = SEGMENT_BYTES / ((HEADER_BYTES + count + 7) & ~7u), start = now_ns();
   for (uint64_t i = 0; i < records; i++) appends[steps](pool + i * count % POOL_BYTES, count);
   double ns = (double)(now_ns() - start) / (double)records;
@@ -109,7 +130,7 @@ int main(int argc, char **argv) {
   char path[4096];
   snprintf(path, sizeof path, "%s/append-steps", o.dir);
   control = mmap(NULL, sizeof *control, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-  CHECK(control != MAP_FAILED);
+  CHECK(control != MAP_FAILED && (local = malloc(sizeof *local)) != NULL);
   fill_random(pool, sizeof pool, 1);
   void *vdso = dlopen("linux-vdso.so.1", RTLD_LAZY | RTLD_NOLOAD), *found = vdso ? dlsym(vdso, VDSO_CLOCK) : NULL;
   if (found) read_clock = (int (*)(clockid_t, struct timespec *))found;

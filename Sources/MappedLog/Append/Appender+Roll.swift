@@ -43,7 +43,9 @@ extension Appender {
     /// Makes the segment that holds the tail this process's active one.
     func enterSegment(_ turn: inout Turn) throws(LogError) {
         let base = geometry.base(of: turn.slot.tail)
-        if unsafe local.pointee.base != base {
+        let known = unsafe local.pointee.base
+        guard known == Self.noBase || base >= known else { throw tailWentBack(turn.slot.tail, behind: known) }
+        if known != base {
             let segment = try segments.segment(base)
             // One that was rung just now will do it itself.
             let isUnanswered = unsafe local.pointee.unansweredBell != .max
@@ -58,6 +60,17 @@ extension Appender {
             setBell(0)
         }
         turn.offset = turn.slot.tail - base
+    }
+
+    /// Tails only rise: whatever stored this one, nothing is stored where it says.
+    private func tailWentBack(_ tail: UInt64, behind known: UInt64) -> LogError {
+        LogError(
+            .damaged,
+            file: segments.log.medium.path,
+            expected: "a tail from position \(known) on, in the control file",
+            found: "position \(tail)",
+            advice: "close the log in all processes, then open it again: it recovers"
+        )
     }
 
     /// Ends the active segment and goes on in the next (`spec/protocol.md`, "Roll").

@@ -324,11 +324,12 @@ internal import _CMappedLog
 extension UnsafeMutablePointer<Appender.Local> {
     /// Whether there is nothing to do, or to say, before so much is appended at this offset of the active segment.
     ///
-    /// What has room there is no larger than a record may be. Only under the append lock. The offset is less than 2³² where
-    /// that segment is the one with the tail, and 2⁶³ at least where there is none.
+    /// What has room there is no larger than a record may be. Only under the append lock. The tail is another process's
+    /// word: where it lies outside of that segment the offset is any number, and a sum with it might wrap.
     @inline(__always)
     func isPlain(_ offset: UInt64, room: UInt64) -> Bool {
-        unsafe offset &+ room <= pointee.limit && pointee.control.failures.load() == 0
+        let limit = unsafe pointee.limit
+        return unsafe offset <= limit && room <= limit &- offset && pointee.control.failures.load() == 0
     }
 
     /// Whether the policy asks for a flush behind an append up to `end`.

@@ -14,10 +14,10 @@ extension Bench {
         for size in recordBytes ?? [64, 1024, 4096] {
             let records = records ?? (256 << 20) / Self.frameSize(size)
             let payloads = Payloads.random(size: size)
-            try appending("append", "single.populated", size, records) { log, range in
+            try appending("append", "single.populated", size, records, pauses: true) { log, range in
                 try payloads.append(range, to: log)
             }
-            try appending("append", "single.sustained", size, records, burst: records) { log, range in
+            try appending("append", "single.sustained", size, records, pauses: false) { log, range in
                 try payloads.append(range, to: log)
             }
         }
@@ -28,29 +28,30 @@ extension Bench {
         for size in recordBytes ?? [64, 1024, 4096] {
             let records = records ?? (256 << 20) / Self.frameSize(size)
             let batch = Payloads.random(size: size).batch(100)
-            for (mode, burst) in [("populated", nil), ("sustained", records)] {
-                try appending("append_batch", "batch100.\(mode)", size, max(100, records / 100 * 100), burst: burst) {
-                    log,
-                    range in
+            for mode in ["populated", "sustained"] {
+                let records = max(100, records / 100 * 100)
+                let pauses = mode == "populated"
+                try appending("append_batch", "batch100.\(mode)", size, records, pauses: pauses) { log, range in
                     for _ in 0..<range.count / 100 { try log.append(batch: batch) }
                 }
             }
         }
     }
 
-    /// Times `body`, which appends records of the numbers it gets: `burst` of them at a time, nil is what is populated
-    /// ahead, with a pause before each that isn't counted, and neither is its first half: behind a pause a processor takes
-    /// a millisecond of appends until it is as fast as before (`spec/tuning.md`), and it is one that goes on that is measured.
+    /// Times `body`, which appends records of the numbers it gets: all in one go, or as many at a time as are populated ahead,
+    /// with a pause before each that isn't counted, and neither is its first half: behind a pause a processor takes a
+    /// millisecond of appends until it is as fast as before (`spec/tuning.md`), and it is one that goes on that is measured.
     private mutating func appending(
         _ what: String,
         _ mode: String,
         _ size: Int,
         _ records: Int,
-        burst: Int? = nil,
+        pauses: Bool,
         _ body: (Log, Range<Int>) throws -> Void
     ) throws {
         guard wants(mode) else { return }
-        let burst = burst ?? max(200, Self.burst / Self.frameSize(size) / 200 * 200)
+        let burst = pauses ? max(200, Self.burst / Self.frameSize(size) / 200 * 200) : records
+        let uncounted = min(burst, records) / 200 * 100
         var (times, timesBehindPauses): ([Double], [Double]) = ([], [])
         var worst = WorkerReport()
         var counted = 0
@@ -62,9 +63,9 @@ extension Bench {
             for first in stride(from: 0, to: records, by: burst) {
                 let end = min(records, first + burst)
                 var start = first
-                if burst < records {
+                if pauses {
                     ThreadClock.spin(until: ThreadClock.now() + Self.pause)
-                    start = min(end, first + burst / 2)
+                    start = min(end, first + uncounted)
                     try behindPauses.time(first..<start) { try body(log, $0) }
                 }
                 try going.time(start..<end) { try body(log, $0) }

@@ -56,6 +56,31 @@ import Testing
         }
     }
 
+    /// Of words that processes share any may be wrong: a sum with this one would wrap.
+    @Test func `nothing is stored where a tail says that went back behind the active segment`() throws {
+        try withTemporaryDirectory(inMemory: true) { directory in
+            let log = try Log.create(at: directory.appending("log"), options: LogMedium.file.small)
+            var last = try log.append([1])
+            while last.position.rawValue < 1 << 17 { last = try log.append(payload(0, 1000)) }
+            let control = try #require(log.writer).appender.control
+            let tail = control.slotWords(control.generation.load()).tail
+            let right = tail.load()
+            let before = Sight.of(log).records
+            let base = try #require(log.writer).appender.geometry.base(of: right)
+            for wrong in [base - 8, base - 64, base - 5000, 0] {
+                tail.store(wrong)
+                #expect(code { try log.append(payload(1, 100)) } == .damaged, "\(wrong)")
+                #expect(code { try log.append(batch: [[1], [2]]) } == .damaged)
+                #expect(code { try log.append(reserving: 100) { $0.append(3) } } == .damaged)
+            }
+            tail.store(right)
+            try log.append([2])
+            #expect(Sight.of(log).records.dropLast() == before[...])
+            try log.close()
+            #expect(Sight.of(directory.appending("log")).records.count == before.count + 1)
+        }
+    }
+
     /// Who comes first into a block writes its index entry, and remembers that; somebody else may have gone on since.
     @Test func `each block has its index entry, whoever appends and however`() throws {
         try withTemporaryDirectory(inMemory: true) { directory in
