@@ -6,7 +6,8 @@ extension Log {
     /// When it returns the record is visible to all tailers, and survives the death of every process. It survives a
     /// crash of the machine once it is durable: see ``sync()`` and ``Durability``. The bytes are copied once, into
     /// the mapping. Complexity: O(*n*) in the record's size; no system call and no allocation, unless the policy says
-    /// to flush, a segment ends, or another writer holds the lock.
+    /// to flush, a segment ends, or another writer holds the lock; and one that wakes whoever sleeps until something
+    /// comes: a tailer, the thread that populates the next 8 MiB, the one that flushes what comes behind a pause.
     ///
     /// - Parameters:
     ///   - payload: The bytes; 0 to ``maximumRecordSize`` of them. Contiguous storage (`[UInt8]`, `Data`,

@@ -132,6 +132,21 @@ import Testing
         #expect(!left.contains { $0.contains("mlog-bench") })
     }
 
+    @Test func `logs in memory that are kept are named`() async throws {
+        let place = try TemporaryLog()
+        for medium in ["shm", "sysv"] {
+            let options = "--records 100 --repetitions 1 --segment-size 64KiB --keep --json"
+            let outcome = try await Mlog.shell(
+                "exec $mlog bench latency --medium \(medium) --dir \(place.directory) \(options)"
+            )
+            #expect(outcome.status == 0 && outcome.lines.count == 1)
+            let kept = outcome.errors.split(separator: "\n").map { $0.dropFirst("kept ".count) }
+            #expect(kept.count == 1 && kept.allSatisfy { $0.hasPrefix("\(medium):") }, "\(outcome.errors)")
+            for log in kept { #expect(try await Mlog.run("destroy", "--yes", String(log)).status == 0) }
+        }
+        #expect(try FileManager.default.contentsOfDirectory(atPath: place.directory) == [])
+    }
+
     @Test func `a person gets a table, and a picture that is well-formed`() async throws {
         let place = try TemporaryLog()
         let picture = place.directory + "/picture.svg"

@@ -3,7 +3,7 @@ import Glibc
 import MappedLog
 import SystemPackage
 
-/// The directory in which a benchmark makes its logs; it goes away with the last reference.
+/// The directory in which a benchmark makes its logs; it goes away with the last reference, and so do those in memory.
 final class BenchGround {
     let directory: FilePath
     /// Of the directory, and what logs in memory begin with; like no other, whatever a container says of process ids.
@@ -17,7 +17,7 @@ final class BenchGround {
     /// More than any kind of work appends by default.
     private static let segmentsInMemory = 16
 
-    /// Makes the directory; one that is kept stays there.
+    /// Makes the directory; with logs that are kept it stays there, and of those in memory the names are told.
     init(_ medium: BenchMedium, in parent: FilePath, segmentSize: UInt64, isKept: Bool) throws {
         name = "mlog-bench.\(String(UInt64.random(in: .min ... .max), radix: 16))"
         directory = parent.appending(name)
@@ -36,8 +36,16 @@ final class BenchGround {
     }
 
     deinit {
-        if isKept { return }
-        for log in logsInMemory { try? Maintenance.destroy(at: LogLocation(log), isForced: true) }
+        if isKept, medium == .file { return }
+        var errors = BufferedOutput(to: .standardError)
+        for log in logsInMemory.sorted(by: { $0.string < $1.string }) {
+            if isKept {
+                errors.write("kept \(log)\n")
+            } else {
+                try? Maintenance.destroy(at: LogLocation(log), isForced: true)
+            }
+        }
+        try? errors.flush()
         try? FileManager.default.removeItem(atPath: directory.string)
     }
 

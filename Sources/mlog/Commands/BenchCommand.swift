@@ -54,7 +54,7 @@ struct BenchCommand: ParsableCommand {
     @Option(help: "The levels of compaction; may be repeated.")
     var level: [Int] = [1, 3, 9, 12]
 
-    @Flag(help: "Leave the logs there.")
+    @Flag(help: "Leave the logs there; those in memory are named on standard error.")
     var keep = false
 
     @Option(help: "Draw throughput by record size and delays by percentile, as SVG.", completion: .file())
