@@ -79,7 +79,7 @@ NOTES = {  # what the figures of a group can't say
               "([tuning.md](tuning.md)): it takes what stands under *behind a pause*. `sustained`: all in one go, 88 MB of the small ones. Resident is the highest, less "
               "what was resident before the log was made. `limit.append_steps`: what a log's append does, step by step, each line "
               "with all before it, in plain C and without a log; `+looks`: at all that a log has to look at and finds nothing to do. "
-              "*Without a log* is the line before.",
+              "*Without a log* is `+clock`.",
     "concurrent": "8 MiB in all at a time, each after 40 ms in which their background threads populate it. `limit.append_concurrent`: as many copy and sum up "
                   "records, at the same times, into memory that is there, under a `pthread_mutex_t` (`mutex`), a word (`spin`), "
                   "or no lock but an addition that claims a place (`reserve`): who dies there leaves a hole at which all readers wait.",

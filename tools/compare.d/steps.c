@@ -37,7 +37,8 @@ enum { COPY, HEADER, SLOTS, LOCK, MARK, CLOCK, LOOKS, STEPS };
 static const char *const names[] = {"copy+crc32c", "+header", "+slots", "+lock", "+mark", "+clock", "+looks"};
 
 // Each has all that come before it.
-CRC_TARGET static inline __attribute__((always_inline)) appended append(const int steps, const char *record, uint32_t count) {
+CRC_TARGET static inline __attribute__((always_inline)) void append(const int steps, const char *record, uint32_t count,
+                                                                  appended *where) {
   int64_t time = 1;
   if (steps >= LOOKS) CHECK(count < local->shortest_long && inside == NULL && __atomic_load_n(&local->entry, __ATOMIC_RELAXED) == 0);
   if (steps >= CLOCK) {
@@ -98,14 +99,17 @@ CRC_TARGET static inline __attribute__((always_inline)) appended append(const in
     CHECK((__atomic_load_n(&control->waiters, __ATOMIC_RELAXED) & 1) == 0);
     entered = NULL;
   }
-  return (appended){control->slot[generation & 1].sequence, tail, tail + size};
+  if (steps >= LOOKS) *where = (appended){control->slot[generation & 1].sequence, tail, tail + size};
 }
 
 #define APPEND_WITH(steps) \
-  CRC_TARGET static __attribute__((noinline)) appended append_##steps(const char *record, uint32_t count) { return append(steps, record, count); }
+  CRC_TARGET static __attribute__((noinline)) void append_##steps(const char *record, uint32_t count, appended *where) { \
+    (void)where; \
+    append(steps, record, count, where); \
+  }
 APPEND_WITH(COPY) APPEND_WITH(HEADER) APPEND_WITH(SLOTS) APPEND_WITH(LOCK) APPEND_WITH(MARK) APPEND_WITH(CLOCK) APPEND_WITH(LOOKS)
-static appended (*const appends[])(const char *, uint32_t) = {append_COPY, append_HEADER, append_SLOTS, append_LOCK, append_MARK,
-                                                              append_CLOCK, append_LOOKS};
+static void (*const appends[])(const char *, uint32_t, appended *) = {append_COPY, append_HEADER, append_SLOTS, append_LOCK,
+                                                                      append_MARK, append_CLOCK, append_LOOKS};
 
 static double measure(const char *path, int steps, uint32_t count) {
   int file = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
@@ -115,8 +119,9 @@ static double measure(const char *path, int steps, uint32_t count) {
   CHECK(segment != MAP_FAILED && madvise(segment, SEGMENT_BYTES, 23 /* MADV_POPULATE_WRITE */) == 0);
   memset(control, 0, sizeof *control);
   *local = (process_words){.limit = SEGMENT_BYTES, .shortest_long = 1 << 20, .flush_limit = UINT64_MAX};
+  appended where;
   uint64_t records = SEGMENT_BYTES / ((HEADER_BYTES + count + 7) & ~7u), start = now_ns();
-  for (uint64_t i = 0; i < records; i++) appends[steps](pool + i * count % POOL_BYTES, count);
+  for (uint64_t i = 0; i < records; i++) appends[steps](pool + i * count % POOL_BYTES, count, &where);
   double ns = (double)(now_ns() - start) / (double)records;
   munmap(segment, SEGMENT_BYTES);
   close(file);

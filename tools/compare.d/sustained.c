@@ -57,8 +57,8 @@ static double measure(uint64_t records) {
       number++, at = 0;
       __atomic_store_n(&appended, number * SEGMENT_BYTES, __ATOMIC_RELEASE);
       while (__atomic_load_n(&mapped[number], __ATOMIC_ACQUIRE) == NULL) usleep(100);
-      // The populator may still be in the one before last, and no further back.
-      if (number >= 2) munmap(mapped[number - 2], SEGMENT_BYTES);
+      // The populator may still be in the one before.
+      if (number >= 2) CHECK(munmap(mapped[number - 2], SEGMENT_BYTES) == 0);
     }
     char *frame = mapped[number] + at;
     memcpy(frame + HEADER_BYTES, pool + i * record_bytes % POOL_BYTES, record_bytes);
@@ -76,7 +76,7 @@ static double measure(uint64_t records) {
   for (uint64_t i = 0; i < segments; i++) {
     path_of(i, path, sizeof path);
     CHECK(unlink(path) == 0);
-    munmap(mapped[i], SEGMENT_BYTES);
+    if (i + 2 > number) CHECK(munmap(mapped[i], SEGMENT_BYTES) == 0);
   }
   free(mapped);
   return ns;

@@ -38,6 +38,7 @@ struct BatchPayloads: ~Copyable {
         words.reserveCapacity(expectedCount)
     }
 
+    /// Inlinable, and what it frees with it: Swift 6.3.1's optimizer fails an assertion otherwise where a batch is made inline.
     @inlinable deinit { unsafe room.deallocate() }
 
     /// All payloads; nil where there is no byte.

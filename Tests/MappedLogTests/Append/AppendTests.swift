@@ -76,8 +76,13 @@ import Testing
             tail.store(right)
             try log.append([2])
             #expect(Sight.of(log).records.dropLast() == before[...])
-            try log.close()
-            #expect(Sight.of(directory.appending("log")).records.count == before.count + 1)
+            // As the error says: who opens it next finds the tail by the frames.
+            control.slotWords(control.generation.load()).tail.store(base - 64)
+            #expect(code { try log.append([3]) } == .damaged)
+            try? log.close()
+            let again = try Log.open(at: directory.appending("log"))
+            #expect(try again.append([3]).sequence == UInt64(before.count) + 1)
+            #expect(Sight.of(again).records.map(\.payload).suffix(2) == [[2], [3]])
         }
     }
 
