@@ -66,36 +66,56 @@ final class Populator: Sendable {
     /// - Returns: How long to pause if no bell rings.
     private func work(_ populated: inout Populated) throws(LogError) -> Duration {
         guard appender.writingFailure() == nil else { return Self.idlePause }
-        let geometry = segments.log.geometry
         while true {
-            let tail = control.currentSlot().tail
-            let base = geometry.base(of: tail)
-            if populated.base != base { try enter(base, &populated) }
-            guard let active = populated.segment else {
-                populated.base = nil
-                continue
-            }
-            // Counted from the start of the active segment, into the next one.
-            let offset = tail - base
-            letGo(of: active, before: offset, &populated)
-            guard isWorthwhile(active, offset) else { return Self.idlePause }
-            let next = try segments.existing(base + geometry.segmentSize)
-            let limit = (next == nil ? 1 : 2) * geometry.dataEnd
-            let end = min(offset + window, limit)
-            let from = max(populated.end, offset)
-            if from >= end {
-                // At a limit there is nothing to do before the next segment is there, or is entered: both ring.
-                try ring(at: end < limit ? end - window / 2 : geometry.dataEnd, active)
+            switch try step(&populated) {
+            case .again: continue
+            case .rest: return Self.idlePause
+            case .ring(let base, let offset):
+                // This waits for the append lock. Of a log in memory who has it may wait for a dropped segment's memory, so
+                // none is held here.
+                try appender.setBell(base: base, offset: offset)
                 return Self.idlePause
             }
-            let isFirst = populated.end == 0 || from == geometry.dataEnd
-            if let next, from >= geometry.dataEnd {
-                populated.end = geometry.dataEnd
-                populated.end += populate(next, from - geometry.dataEnd, end - geometry.dataEnd, isFirst: isFirst)
-            } else {
-                populated.end = populate(active, from, min(end, geometry.dataEnd), isFirst: isFirst)
-            }
         }
+    }
+
+    private enum Step {
+        case again, rest
+        /// Let the append ring that comes to this offset of the active segment; `.max`: none.
+        case ring(base: UInt64, offset: UInt64)
+    }
+
+    /// Populates one piece, if one is due.
+    private func step(_ populated: inout Populated) throws(LogError) -> Step {
+        let geometry = segments.log.geometry
+        let tail = control.currentSlot().tail
+        let base = geometry.base(of: tail)
+        if populated.base != base { try enter(base, &populated) }
+        guard let active = populated.segment else {
+            populated.base = nil
+            return .again
+        }
+        // Counted from the start of the active segment, into the next one.
+        let offset = tail - base
+        letGo(of: active, before: offset, &populated)
+        guard isWorthwhile(active, offset) else { return .rest }
+        let next = try segments.existing(base + geometry.segmentSize)
+        let limit = (next == nil ? 1 : 2) * geometry.dataEnd
+        let end = min(offset + window, limit)
+        let from = max(populated.end, offset)
+        if from >= end {
+            // At a limit there is nothing to do before the next segment is there, or is entered: both ring.
+            let bell = end < limit ? end - window / 2 : geometry.dataEnd
+            return .ring(base: base, offset: bell < geometry.dataEnd ? bell : .max)
+        }
+        let isFirst = populated.end == 0 || from == geometry.dataEnd
+        if let next, from >= geometry.dataEnd {
+            populated.end = geometry.dataEnd
+            populated.end += populate(next, from - geometry.dataEnd, end - geometry.dataEnd, isFirst: isFirst)
+        } else {
+            populated.end = populate(active, from, min(end, geometry.dataEnd), isFirst: isFirst)
+        }
+        return .again
     }
 
     /// Populates a piece of a segment, and its index before the first.
@@ -115,11 +135,6 @@ final class Populator: Sendable {
         let count = range.upperBound - range.lowerBound
         segment.mapping.populateForWriting(from: Int(range.lowerBound), byteCount: Int(count))
         if flushesEachAppend { segment.file.startWriting(from: range.lowerBound, byteCount: count) }
-    }
-
-    /// Lets the append ring that comes to this offset of the active segment.
-    private func ring(at offset: UInt64, _ active: Segment) throws(LogError) {
-        try appender.setBell(base: active.base, offset: offset < active.geometry.dataEnd ? offset : .max)
     }
 
     /// Whether so much is to be written ahead.
