@@ -19,6 +19,7 @@ final class Flusher: Sendable {
     /// Of a sealed segment, on its way to the disk at a time.
     private static let piece: UInt64 = 4 << 20
     private static let longestGathering = Duration.milliseconds(5)
+    private static let pauseMicroseconds: UInt32 = 1000
     private var log: LogPlace { segments.log }
 
     init(control block: ControlBlock, waiters: Waiters, segments: WritableSegments, options: OpenOptions) {
@@ -99,6 +100,9 @@ final class Flusher: Sendable {
         }
     }
 
+    /// Whether somebody waits for a flush.
+    var isAwaited: Bool { waiters.isAwaited(.durable) }
+
     /// Repairs what a flusher that died may have left, where nobody could before.
     private func settle(_ acquired: RobustMutex.Acquired) throws(LogError) {
         defer { if case .ownerDied = acquired { mutex.markConsistent() } }
@@ -120,21 +124,43 @@ final class Flusher: Sendable {
         try flush(to: max(try visibleEnd(), control.durable.load()))
     }
 
-    /// Flushes sealed segments only, up to the end of the last one.
-    func flushSealed() throws(LogError) {
-        let active = log.geometry.base(of: control.currentSlot().tail)
-        guard log.geometry.base(of: control.durable.load()) < active else { return }
-        let isDone = { [self] in log.geometry.base(of: control.durable.load()) >= active }
-        guard let acquired = try acquire(unless: isDone) else { return }
-        defer { letGo() }
+    /// Flushes the first sealed segment that isn't durable; false: there was none.
+    ///
+    /// One at a time, so that the watermark follows where appends are faster than the disk. `giveWay` is called before each
+    /// piece is written, with the lock held.
+    func flushSealed(giveWay: @escaping () -> Void) throws(LogError) -> Bool {
+        let isDone = { [self] in
+            let active = log.geometry.base(of: control.currentSlot().tail)
+            return log.geometry.base(of: control.durable.load()) >= active
+        }
+        guard let acquired = try acquire(unless: isDone) else { return false }
+        defer {
+            let isAwaited = waiters.isAwaited(.durable)
+            letGo()
+            // Who was woken by this shall find the lock free.
+            if isAwaited { usleep(Self.pauseMicroseconds) }
+        }
         try settle(acquired)
         // Another flusher was faster: the segment may be compacted, or gone, by now.
-        guard log.geometry.base(of: control.durable.load()) < active else { return }
-        guard log.medium.isPersistent else { return control.durable.store(active + SegmentGeometry.dataStart) }
-        let sealed = try segments.segment(active - log.geometry.segmentSize)
-        guard let seal = sealed.seal else { return }
-        let end = sealed.base + seal.endOffset + SegmentGeometry.frameHeaderSize
-        if control.durable.load() < end { try flush(to: end, inPieces: true) }
+        if isDone() { return false }
+        guard log.medium.isPersistent else {
+            control.durable.store(log.geometry.base(of: control.currentSlot().tail) + SegmentGeometry.dataStart)
+            return false
+        }
+        guard let end = try endOfSealed() else { return false }
+        try flush(to: end, giveWay: giveWay)
+        return true
+    }
+
+    /// Where the first sealed segment ends that isn't durable; nil: all are.
+    private func endOfSealed() throws(LogError) -> UInt64? {
+        let geometry = log.geometry
+        var base = geometry.base(of: control.durable.load())
+        while base < geometry.base(of: control.currentSlot().tail) {
+            if let end = try segments.segment(base).sealedEnd, control.durable.load() < end { return end }
+            base += geometry.segmentSize
+        }
+        return nil
     }
 
     /// What a flush that is asked for now has to cover.
@@ -179,26 +205,31 @@ final class Flusher: Sendable {
 
     private func open(upTo goal: UInt64) throws(LogError) -> Opened {
         var opened = Opened()
-        for base in stride(
-            from: log.geometry.base(of: control.durable.load()),
-            through: log.geometry.base(of: goal),
-            by: Int(log.geometry.segmentSize)
-        ) { opened.segments.append(try segments.segment(base)) }
-        if opened.segments.count > 1 { opened.directory = try log.medium.openDirectory() }
+        let durable = control.durable.load()
+        let (first, last) = (log.geometry.base(of: durable), log.geometry.base(of: goal))
+        for base in stride(from: first, through: last, by: Int(log.geometry.segmentSize)) {
+            let segment = try segments.segment(base)
+            // Of one that is sealed and durable up to its end there is nothing left to flush.
+            if base < last, segment.sealedEnd == durable { continue }
+            opened.segments.append(segment)
+        }
+        if first < last { opened.directory = try log.medium.openDirectory() }
         return opened
     }
 
-    private func flush(to goal: UInt64, inPieces: Bool = false) throws(LogError) {
+    private func flush(to goal: UInt64, giveWay: (() -> Void)? = nil) throws(LogError) {
         guard log.medium.isPersistent else { return control.durable.store(goal) }
-        try flush(try open(upTo: goal), to: goal, inPieces: inPieces)
+        try flush(try open(upTo: goal), to: goal, giveWay: giveWay)
     }
 
-    private func flush(_ opened: Opened, to goal: UInt64, inPieces: Bool = false) throws(LogError) {
+    /// With `giveWay` piece by piece, behind a call of it.
+    private func flush(_ opened: Opened, to goal: UInt64, giveWay: (() -> Void)? = nil) throws(LogError) {
         let durable = control.durable.load()
         control.flushing.store(1)
         do throws(LogError) {
             for segment in opened.segments {
-                if inPieces { try segment.file.flushData(inPiecesOf: Self.piece) } else { try segment.file.flushData() }
+                if let giveWay { try segment.file.writeOut(inPiecesOf: Self.piece, giveWay: giveWay) }
+                try segment.file.flushData()
             }
             try opened.directory?.flush()
         } catch {

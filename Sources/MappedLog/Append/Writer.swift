@@ -12,8 +12,8 @@ final class Writer: Sendable {
     let recovery: RecoveryReport?
     private let place: LogPlace
     private let lock: WriterLock
-    private let flusher: Flusher
-    private let housekeeper: Housekeeper
+    let flusher: Flusher
+    let housekeeper: Housekeeper
     private let preparer: Preparer
     private let populator: Populator
     private let durability: Durability

@@ -1,3 +1,4 @@
+internal import Glibc
 internal import Synchronization
 internal import SystemPackage
 internal import _CMappedLog
@@ -25,6 +26,9 @@ final class Housekeeper: Sendable {
     }
 
     private static let idlePause = Duration.seconds(1)
+    /// For each piece of a sealed segment.
+    private static let longestGivingWay = Duration.milliseconds(50)
+    private static let pauseMicroseconds: UInt32 = 1000
 
     init(
         control: ControlWords,
@@ -85,13 +89,40 @@ final class Housekeeper: Sendable {
             return Self.idlePause
         }
         let tail = control.currentSlot().tail
-        try? flusher.flushSealed()
-        letGo()
+        flushSealed()
         if case .interval(let interval) = durability {
             if control.durable.load() < tail { try? flusher.flush(upTo: tail) }
             if control.durable.load() < control.currentSlot().tail { return interval }
         }
         return rest(tail)
+    }
+
+    /// One by one, as long as nothing comes first; whatever does has rung, so that this goes on behind it.
+    private func flushSealed() {
+        repeat {
+            guard (try? flusher.flushSealed(giveWay: giveWay)) == true else { break }
+            letGo()
+        } while !isNeeded
+        letGo()
+    }
+
+    /// Whether the thread has more to do than to flush sealed segments.
+    private var isNeeded: Bool {
+        thread.isEnding || state.withLock { !$0.waitingSyncs.isEmpty }
+    }
+
+    /// Waits for the segment behind the active one: on a busy disk its own flushes would wait behind what is written here,
+    /// and appends for them.
+    ///
+    /// Only where nobody has been promised a flush by now, and not for long: it may be that there is no room for it.
+    func giveWay() {
+        guard durability == .never else { return }
+        let end = ContinuousClock.now + Self.longestGivingWay
+        while !isNeeded, !flusher.isAwaited, ContinuousClock.now < end {
+            let next = segments.log.geometry.base(of: control.currentSlot().tail) + segments.log.geometry.segmentSize
+            do throws(LogError) { if try segments.existing(next) != nil { return } } catch { return }
+            usleep(Self.pauseMicroseconds)
+        }
     }
 
     /// What lies before the segment with the durable watermark needs no mapping here, and may be removed.

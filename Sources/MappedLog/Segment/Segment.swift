@@ -102,6 +102,11 @@ internal import _CMappedLog
         return SealLine(load(UInt64(MLOG_SEAL_OFFSET), as: mlog_seal.self), header: header)
     }
 
+    /// The position behind the `end` frame; nil where there is no seal line.
+    var sealedEnd: UInt64? {
+        seal.map { base + $0.endOffset + SegmentGeometry.frameHeaderSize }
+    }
+
     func indexEntry(block: UInt64) -> IndexEntry? {
         let offset = geometry.entryOffset(block: block)
         if let blocks {

@@ -195,18 +195,19 @@ final class OpenFile: Sendable {
         }
     }
 
-    /// `fdatasync(2)`, with so many bytes at a time under way to the disk.
+    /// Writes what is dirty, so many bytes at a time, each behind a call of `giveWay`, so that a flush behind it has little
+    /// to do.
     ///
-    /// Others' flushes needn't wait behind all of it. A failure is reported once, by the first that meets it.
-    func flushData(inPiecesOf piece: UInt64) throws(LogError) {
+    /// Others' flushes needn't wait behind all of it. A failure is reported once, to this or to the flush.
+    func writeOut(inPiecesOf piece: UInt64, giveWay: () -> Void) throws(LogError) {
         if memory != nil { return }
         for start in stride(from: 0, to: byteCount, by: Int(piece)) {
             let range = UInt64(start)..<min(UInt64(start) + piece, byteCount)
+            giveWay()
             do throws(Errno) { try SystemCall.writeOut(descriptor, range) } catch {
                 throw .system(error, "sync_file_range(2)", file: path)
             }
         }
-        try flushData()
     }
 
     /// `fdatasync(2)`.

@@ -1,9 +1,14 @@
 import Glibc
 import MappedLogTestSupport
+import Synchronization
 import SystemPackage
 import Testing
 
 @testable import MappedLog
+
+extension LogOptions {
+    fileprivate static let lazy = LogOptions(segmentSize: 8 << 20, durability: .never)
+}
 
 /// The next segment, made ahead of the appends.
 @Suite struct PreparingTests {
@@ -60,6 +65,47 @@ import Testing
             #expect(fewest < 16)
             #expect(!isThere(2))
             gate.unlockGate()
+        }
+    }
+
+    /// The next segment's own flushes would wait behind what is written of the sealed one, and appends for them.
+    @Test(.timeLimit(.minutes(1))) func `the flush of a sealed segment gives way until the next one is there`() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory.appending("log")
+            let log = try Log.create(at: path, options: .lazy)
+            func isThere(_ number: UInt64) -> Bool {
+                unsafe access(path.appending(SegmentImage.name(number << 23)).string, F_OK) == 0
+            }
+            while !isThere(1) { usleep(1000) }
+            let gate = try LogPlace(at: LogLocation(path)).medium.openLock()
+            try gate.lockGate(timeout: .seconds(10))
+            while try log.append(payload(0, 100_000)).position.rawValue < 8 << 20 {}
+            let start = ContinuousClock.now
+            try #require(log.writer).housekeeper.giveWay()
+            // Not for ever, and not where somebody waits.
+            #expect(.now - start >= .milliseconds(50) && !isThere(2))
+            try log.sync()
+            #expect(try log.durablePosition == log.endPosition && !isThere(2))
+            gate.unlockGate()
+        }
+    }
+
+    @Test(.timeLimit(.minutes(1))) func `sealed segments are flushed one by one, and 4 MiB at a time`() throws {
+        try withTemporaryDirectory { directory in
+            let log = try Log.create(at: directory.appending("log"), options: .lazy)
+            let writer = try #require(log.writer)
+            writer.housekeeper.end()
+            while try log.append(payload(0, 100_000)).position.rawValue < 16 << 20 {}
+            let pieces = Mutex(0)
+            for number: UInt64 in 1...2 {
+                #expect(try writer.flusher.flushSealed { pieces.withLock { $0 += 1 } })
+                let durable = try log.durablePosition.rawValue
+                #expect(durable > (number << 23) - 200_000 && durable <= number << 23)
+                #expect(pieces.withLock { $0 } == 2 * Int(number))
+            }
+            #expect(try !writer.flusher.flushSealed {})
+            try log.sync()
+            #expect(try log.durablePosition == log.endPosition)
         }
     }
 
