@@ -62,15 +62,14 @@ struct TailNamed: ParsableCommand {
         }
         say("ready")
         while board[.stop] == 0 {
-            let mayMiss = board[entry, .read] == 0
-            guard try waits(&tailer, mayMiss: mayMiss) else { continue }
-            if mayMiss { sequence = tailer.tailer.sequence }
-            for _ in 0..<64 {
-                guard let record = try tailer.next() else { break }
-                guard record.sequence == sequence, RecordName(record) != nil else {
-                    throw Refuted("\(name) read \(record.sequence) where \(sequence) was due")
-                }
-                sequence += 1
+            let isNew = board[entry, .read] == 0
+            do {
+                guard try tailer.wait(upTo: .milliseconds(20)) else { continue }
+                if isNew { sequence = tailer.tailer.sequence }
+                try read(&tailer, from: &sequence)
+            } catch let error as LogError where isNew && error.code == .recordsGone {
+                // Retention that was under way when the name was new may take what it starts with, at any moment.
+                continue
             }
             try tailer.commit(durably: false)
             board[entry, .read] = sequence
@@ -78,13 +77,13 @@ struct TailNamed: ParsableCommand {
         say("done")
     }
 
-    /// Retention that was under way when the name was new may have taken what it starts with.
-    private func waits(_ tailer: inout NamedTailer, mayMiss: Bool) throws -> Bool {
-        do throws(LogError) {
-            return try tailer.wait(upTo: .milliseconds(20))
-        } catch {
-            guard mayMiss, error.code == .recordsGone else { throw error }
-            return false
+    private func read(_ tailer: inout NamedTailer, from sequence: inout UInt64) throws {
+        for _ in 0..<64 {
+            guard let record = try tailer.next() else { break }
+            guard record.sequence == sequence, RecordName(record) != nil else {
+                throw Refuted("\(name) read \(record.sequence) where \(sequence) was due")
+            }
+            sequence += 1
         }
     }
 }
