@@ -105,7 +105,7 @@ def bars(results):
                   r.least(r.find("mlog.append", "single.populated", size, shared=shared), ns), base, factor,
                   lowest=f"{ratio_of(steps, base):.3g} ×" if steps and base and not shared else "")
     written = r.least(r.find("file.append", "nosync.batch1000", 1024), ns)
-    mapped = r.least(r.find("limit.append_sustained", "", 1024), ns)
+    mapped = r.least(r.find("limit.append_sustained", "mapped.fsync", 1024), ns)
     ratio("sustained, 1 KiB, all costs in", r.least(r.find("mlog.append", "single.sustained", 1024), ns), written, 1,
           lowest=f"{ratio_of(mapped, written):.3g} ×" if mapped and written else "")
     one = r.least(r.find("mlog.append", "single.sustained", 64), ns)

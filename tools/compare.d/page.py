@@ -83,8 +83,9 @@ NOTES = {  # what the figures of a group can't say
     "concurrent": "8 MiB in all at a time, each after 40 ms in which their background threads populate it. `limit.append_concurrent`: as many copy and sum up "
                   "records, at the same times, into memory that is there, under a `pthread_mutex_t` (`mutex`), a word (`spin`), "
                   "or no lock but an addition that claims a place (`reserve`): who dies there leaves a hole at which all readers wait.",
-    "sustained": "`limit.append_sustained`: a thread copies and sums up records, while another makes the next file, 64 MiB each, and "
-                 "populates its pages; nothing is flushed, where the log's sealed segments are.",
+    "sustained": "`limit.append_sustained`: a thread copies and sums up records, while others make the next file, 64 MiB each, and "
+                 "populate its pages; `mapped.fsync`: each file and its name is flushed before it is used, as a log's have to be; *without a "
+                 "log* is this line. `write`: the same records, a thousand at a time with `write(2)`, to such files.",
     "latency": "How long the call took; an append that was due meanwhile isn't counted as late. There is one roll in a round.",
     "durable": "All on one processor: where that is the one which the disk interrupts, each wait is shorter by the time that waking "
                "another one takes. The bar beside the limit is of medians of single appends; peers tell means, and are compared by those.",

@@ -58,7 +58,7 @@ class Bars(unittest.TestCase):
     def test_what_it_takes_without_a_log_stands_beside_it(self):
         of = (lines("sustained", "mlog.append", "single.sustained", [900, 800], 1024)
               + lines("sustained", "file.append", "nosync.batch1000", [800, 800], 1024)
-              + lines("sustained", "limit.append_sustained", "populated_ahead", [800, 1200], 1024))
+              + lines("sustained", "limit.append_sustained", "mapped.fsync", [800, 1200], 1024))
         self.assertEqual(row(of, "sustained, 1 KiB, all costs in")[2:4], ("1.06 ×", "1.25 ×"))
 
     def test_the_bars_are_those_that_were_set(self):
