@@ -28,6 +28,8 @@ final class Housekeeper: Sendable {
     private static let idlePause = Duration.seconds(1)
     /// For each piece of a sealed segment.
     private static let longestGivingWay = Duration.milliseconds(50)
+    /// Segments that aren't durable.
+    private static let mostWaiting: UInt64 = 32
     private static let pauseMicroseconds: UInt32 = 1000
 
     init(
@@ -114,13 +116,17 @@ final class Housekeeper: Sendable {
     /// Waits for the segment behind the active one: on a busy disk its own flushes would wait behind what is written here,
     /// and appends for them.
     ///
-    /// Only where nobody has been promised a flush by now, and not for long: it may be that there is no room for it.
+    /// Only where nobody has been promised a flush by now, and not for long: it may be that there is no room for it. Nor
+    /// where many wait to be flushed: each takes a descriptor, and time of a recovery.
     func giveWay() {
         guard durability == .never else { return }
+        let geometry = segments.log.geometry
         let end = ContinuousClock.now + Self.longestGivingWay
         while !isNeeded, !flusher.isAwaited, ContinuousClock.now < end {
-            let next = segments.log.geometry.base(of: control.currentSlot().tail) + segments.log.geometry.segmentSize
-            do throws(LogError) { if try segments.existing(next) != nil { return } } catch { return }
+            let active = geometry.base(of: control.currentSlot().tail)
+            let waiting = (active - min(active, geometry.base(of: control.durable.load()))) / geometry.segmentSize
+            guard waiting <= Self.mostWaiting else { return }
+            do throws(LogError) { if try segments.existing(active + geometry.segmentSize) != nil { return } } catch { return }
             usleep(Self.pauseMicroseconds)
         }
     }
