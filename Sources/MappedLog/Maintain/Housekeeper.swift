@@ -126,7 +126,8 @@ final class Housekeeper: Sendable {
             let active = geometry.base(of: control.currentSlot().tail)
             let waiting = (active - min(active, geometry.base(of: control.durable.load()))) / geometry.segmentSize
             guard waiting <= Self.mostWaiting else { return }
-            do throws(LogError) { if try segments.existing(active + geometry.segmentSize) != nil { return } } catch { return }
+            let next = try? segments.existing(active + geometry.segmentSize)
+            if next != nil { return }
             usleep(Self.pauseMicroseconds)
         }
     }
