@@ -124,21 +124,22 @@ final class Flusher: Sendable {
         try flush(to: max(try visibleEnd(), control.durable.load()))
     }
 
-    /// Flushes the first sealed segment that isn't durable; false: there was none.
+    /// Flushes the first sealed segment that isn't durable; false: there was none, or another flushes.
     ///
-    /// One at a time, so that the watermark follows where appends are faster than the disk. `giveWay` is called before each
-    /// piece is written, with the lock held.
+    /// One at a time, so that the watermark follows where appends are faster than the disk. It doesn't wait for the lock:
+    /// who does is somebody for whom a flush gives way no more. `giveWay` is called before each piece is written, with the
+    /// lock held.
     func flushSealed(giveWay: @escaping () -> Void) throws(LogError) -> Bool {
         let isDone = { [self] in
             let active = log.geometry.base(of: control.currentSlot().tail)
             return log.geometry.base(of: control.durable.load()) >= active
         }
-        guard let acquired = try acquire(unless: isDone) else { return false }
+        guard !isDone(), let acquired = try mutex.tryLock() else { return false }
         defer {
-            let isAwaited = waiters.isAwaited(.durable)
+            let wasAwaited = isAwaited
             letGo()
             // Who was woken by this shall find the lock free.
-            if isAwaited { usleep(Self.pauseMicroseconds) }
+            if wasAwaited { usleep(Self.pauseMicroseconds) }
         }
         try settle(acquired)
         // Another flusher was faster: the segment may be compacted, or gone, by now.

@@ -99,37 +99,39 @@ final class Housekeeper: Sendable {
         return rest(tail)
     }
 
-    /// One by one, as long as nothing comes first; whatever does has rung, so that this goes on behind it.
+    /// One by one, as long as nothing else is due; what is then has rung, or covers the rest.
     private func flushSealed() {
-        repeat {
-            guard (try? flusher.flushSealed(giveWay: giveWay)) == true else { break }
+        var hasFlushed = true
+        while hasFlushed {
+            hasFlushed = (try? flusher.flushSealed(giveWay: giveWay)) == true && !isNeeded
             letGo()
-        } while !isNeeded
-        letGo()
+        }
     }
 
     /// Whether the thread has more to do than to flush sealed segments.
     private var isNeeded: Bool {
-        thread.isEnding || state.withLock { !$0.waitingSyncs.isEmpty }
+        if case .interval = durability { return true }
+        return thread.isEnding || state.withLock { !$0.waitingSyncs.isEmpty }
     }
 
-    /// Waits for the segment behind the active one: on a busy disk its own flushes would wait behind what is written here,
-    /// and appends for them.
-    ///
-    /// Only where nobody has been promised a flush by now, and not for long: it may be that there is no room for it. Nor
-    /// where many wait to be flushed: each takes a descriptor, and time of a recovery.
-    func giveWay() {
-        guard durability == .never else { return }
-        let geometry = segments.log.geometry
+    /// Waits for the segment behind the active one, but not for long: it may be that there is no room for it.
+    private func giveWay() {
         let end = ContinuousClock.now + Self.longestGivingWay
-        while !isNeeded, !flusher.isAwaited, ContinuousClock.now < end {
-            let active = geometry.base(of: control.currentSlot().tail)
-            let waiting = (active - min(active, geometry.base(of: control.durable.load()))) / geometry.segmentSize
-            guard waiting <= Self.mostWaiting else { return }
-            let next = try? segments.existing(active + geometry.segmentSize)
-            if next != nil { return }
-            usleep(Self.pauseMicroseconds)
-        }
+        while mustGiveWay, ContinuousClock.now < end { usleep(Self.pauseMicroseconds) }
+    }
+
+    /// Whether the segment behind the active one isn't there yet: on a busy disk its own flushes would wait behind what is
+    /// written of a sealed one, and appends for them.
+    ///
+    /// Only where nobody has been promised a flush by now. Nor where many segments wait for theirs: each takes a descriptor,
+    /// and time of a recovery.
+    var mustGiveWay: Bool {
+        guard durability == .never, !isNeeded, !flusher.isAwaited else { return false }
+        let geometry = segments.log.geometry
+        let active = geometry.base(of: control.currentSlot().tail)
+        let waiting = (active - min(active, geometry.base(of: control.durable.load()))) / geometry.segmentSize
+        // What fails here the preparer meets too, and the roll reports.
+        return waiting <= Self.mostWaiting && (try? segments.existing(active + geometry.segmentSize)) == nil
     }
 
     /// What lies before the segment with the durable watermark needs no mapping here, and may be removed.
