@@ -900,6 +900,24 @@ life:
         :: watermark >= e && !flushing -> STEP(assert(!flushOwnerDead); flushOwner = FREE); goto durable
         :: else
         fi;
+#ifdef PIECES
+        /*
+         * A piece of a sealed segment, before all of it: written, waited for, and perhaps told to have failed. Between
+         * it and the rest the flusher gives way, without the mark. NEEDED: it stands over the piece itself.
+         */
+        if
+        :: !flushing && watermark < SUCCESSOR && e >= SUCCESSOR ->
+#ifndef MISTAKE_PIECE_UNMARKED
+            STEP(flushing = true; older[0] = opened[0]; older[1] = opened[1]);
+#endif
+            dataSync(0);
+            if
+            :: !failed -> UNMARK
+            :: else
+            fi
+        :: true
+        fi;
+#endif
 #ifndef MISTAKE_NO_FLUSHING
         STEP(
             if

@@ -127,7 +127,10 @@ struct RecordedRun {
         case (.few, _): try append(Int.random(in: 0...700, using: &chance))
         case (_, 5): try refuseInPlace()
         case (.many, 6...10), (.tailed, 6): try append(Int.random(in: 0...5000, using: &chance))
-        case (.rolling, _): try append(Int.random(in: 10_000...57_296, using: &chance))
+        case (.rolling, _):
+            try append(Int.random(in: 10_000...57_296, using: &chance))
+            // Before the segment that has been sealed is flushed by itself.
+            if chance.oneIn(3) { try sync() }
         case (.maintained, 6):
             for _ in 0..<4 { try append(Int.random(in: 25_000...57_296, using: &chance)) }
             if Bool.random(using: &chance) { try sync() }

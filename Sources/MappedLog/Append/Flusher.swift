@@ -19,7 +19,6 @@ final class Flusher: Sendable {
     /// Of a sealed segment, on its way to the disk at a time.
     private static let piece: UInt64 = 4 << 20
     private static let longestGathering = Duration.milliseconds(5)
-    private static let pauseMicroseconds: UInt32 = 1000
     private var log: LogPlace { segments.log }
 
     init(control block: ControlBlock, waiters: Waiters, segments: WritableSegments, options: OpenOptions) {
@@ -124,7 +123,10 @@ final class Flusher: Sendable {
         try flush(to: max(try visibleEnd(), control.durable.load()))
     }
 
-    /// Flushes the first sealed segment that isn't durable; false: there was none, or another flushes.
+    /// Flushes the first sealed segment that isn't durable.
+    ///
+    /// - Returns: Whether there may be more to do; not where another flushes, or where somebody has waited for the flush,
+    ///   who finds the lock free, and covers the rest if he needs more than this one.
     ///
     /// One at a time, so that the watermark follows where appends are faster than the disk. It doesn't wait for the lock:
     /// who does is somebody for whom a flush gives way no more. `giveWay` is called before each piece is written, with the
@@ -135,12 +137,7 @@ final class Flusher: Sendable {
             return log.geometry.base(of: control.durable.load()) >= active
         }
         guard !isDone(), let acquired = try mutex.tryLock() else { return false }
-        defer {
-            let wasAwaited = isAwaited
-            letGo()
-            // Who was woken by this shall find the lock free.
-            if wasAwaited { usleep(Self.pauseMicroseconds) }
-        }
+        defer { letGo() }
         try settle(acquired)
         // Another flusher was faster: the segment may be compacted, or gone, by now.
         if isDone() { return false }
@@ -150,7 +147,7 @@ final class Flusher: Sendable {
         }
         guard let end = try endOfSealed() else { return false }
         try flush(to: end, giveWay: giveWay)
-        return true
+        return !isAwaited
     }
 
     /// Where the first sealed segment ends that isn't durable; nil: all are.
@@ -210,8 +207,12 @@ final class Flusher: Sendable {
         let (first, last) = (log.geometry.base(of: durable), log.geometry.base(of: goal))
         for base in stride(from: first, through: last, by: Int(log.geometry.segmentSize)) {
             let segment = try segments.segment(base)
-            // Of one that is sealed and durable up to its end there is nothing left to flush.
-            if base < last, segment.sealedEnd == durable { continue }
+            // Of one that is sealed and durable up to its end there is nothing left to flush, nor to keep open: the
+            // directory may need its descriptor.
+            if base < last, segment.sealedEnd == durable {
+                segments.drop(before: base + log.geometry.segmentSize)
+                continue
+            }
             opened.segments.append(segment)
         }
         if first < last { opened.directory = try log.medium.openDirectory() }
@@ -223,13 +224,20 @@ final class Flusher: Sendable {
         try flush(try open(upTo: goal), to: goal, giveWay: giveWay)
     }
 
-    /// With `giveWay` piece by piece, behind a call of it.
+    /// With `giveWay` piece by piece, behind a call of it: each a flush of its own, so that who dies in between, and what
+    /// had been written till then had been told of no failure, leaves nothing to be repeated.
     private func flush(_ opened: Opened, to goal: UInt64, giveWay: (() -> Void)? = nil) throws(LogError) {
         let durable = control.durable.load()
         control.flushing.store(1)
         do throws(LogError) {
             for segment in opened.segments {
-                if let giveWay { try segment.file.writeOut(inPiecesOf: Self.piece, giveWay: giveWay) }
+                if let giveWay {
+                    try segment.file.writeOut(inPiecesOf: Self.piece) {
+                        control.flushing.store(0)
+                        giveWay()
+                        control.flushing.store(1)
+                    }
+                }
                 try segment.file.flushData()
             }
             try opened.directory?.flush()

@@ -21,15 +21,17 @@ final class Housekeeper: Sendable {
         var idle: (tail: UInt64, since: ContinuousClock.Instant)?
         /// Of the segment that held the durable watermark at the last look.
         var durableBase: UInt64?
+        /// For which active segment it gives way to the next one, and until when at most.
+        var givingWay: (active: UInt64, end: ContinuousClock.Instant)?
         var hasEnded = false
         var waitingSyncs: [(target: UInt64, CheckedContinuation<LogError?, Never>)] = []
     }
 
     private static let idlePause = Duration.seconds(1)
-    /// For each piece of a sealed segment.
-    private static let longestGivingWay = Duration.milliseconds(50)
-    /// Segments that aren't durable.
-    private static let mostWaiting: UInt64 = 32
+    /// To each next segment, from when it first did.
+    private static let longestGivingWay = Duration.milliseconds(200)
+    /// Segments that aren't durable, and what they hold.
+    private static let mostWaiting: (segments: UInt64, bytes: UInt64) = (32, 2 << 30)
     private static let pauseMicroseconds: UInt32 = 1000
 
     init(
@@ -82,7 +84,10 @@ final class Housekeeper: Sendable {
     // MARK: One round
 
     /// What fails here isn't lost: the append or sync that needs it meets the same failure, and reports it.
-    private func work() -> Duration {
+    ///
+    /// - Returns: How long until the next; none where it has flushed a sealed segment: there may be more, but each round
+    ///   looks at the lock first, and at who waits.
+    func work() -> Duration {
         answerSyncs()
         guard appender.writingFailure() == nil else { return Self.idlePause }
         if !lock.isCurrent() {
@@ -91,47 +96,53 @@ final class Housekeeper: Sendable {
             return Self.idlePause
         }
         let tail = control.currentSlot().tail
-        flushSealed()
+        let hasFlushed = (try? flusher.flushSealed(giveWay: giveWay)) == true
+        letGo()
         if case .interval(let interval) = durability {
             if control.durable.load() < tail { try? flusher.flush(upTo: tail) }
             if control.durable.load() < control.currentSlot().tail { return interval }
         }
-        return rest(tail)
-    }
-
-    /// One by one, as long as nothing else is due; what is then has rung, or covers the rest.
-    private func flushSealed() {
-        var hasFlushed = true
-        while hasFlushed {
-            hasFlushed = (try? flusher.flushSealed(giveWay: giveWay)) == true && !isNeeded
-            letGo()
-        }
+        return hasFlushed ? .zero : rest(tail)
     }
 
     /// Whether the thread has more to do than to flush sealed segments.
     private var isNeeded: Bool {
-        if case .interval = durability { return true }
-        return thread.isEnding || state.withLock { !$0.waitingSyncs.isEmpty }
+        thread.isEnding || state.withLock { !$0.waitingSyncs.isEmpty }
     }
 
     /// Waits for the segment behind the active one, but not for long: it may be that there is no room for it.
-    private func giveWay() {
-        let end = ContinuousClock.now + Self.longestGivingWay
+    func giveWay() {
+        guard mustGiveWay else { return }
+        let (active, latest) = (activeBase, ContinuousClock.now + Self.longestGivingWay)
+        let end = state.withLock { state in
+            if let known = state.givingWay, known.active == active { return known.end }
+            state.givingWay = (active, latest)
+            return latest
+        }
         while mustGiveWay, ContinuousClock.now < end { usleep(Self.pauseMicroseconds) }
     }
+
+    private var activeBase: UInt64 { segments.log.geometry.base(of: control.currentSlot().tail) }
 
     /// Whether the segment behind the active one isn't there yet: on a busy disk its own flushes would wait behind what is
     /// written of a sealed one, and appends for them.
     ///
     /// Only where nobody has been promised a flush by now. Nor where many segments wait for theirs: each takes a descriptor,
-    /// and time of a recovery.
+    /// and what they hold time of a recovery.
     var mustGiveWay: Bool {
         guard durability == .never, !isNeeded, !flusher.isAwaited else { return false }
-        let geometry = segments.log.geometry
-        let active = geometry.base(of: control.currentSlot().tail)
+        let (geometry, active) = (segments.log.geometry, activeBase)
         let waiting = (active - min(active, geometry.base(of: control.durable.load()))) / geometry.segmentSize
-        // What fails here the preparer meets too, and the roll reports.
-        return waiting <= Self.mostWaiting && (try? segments.existing(active + geometry.segmentSize)) == nil
+        guard waiting <= Self.mostWaiting(ofBytes: geometry.segmentSize) else { return false }
+        // What fails here the preparer meets too, and the roll reports: then there is nothing to wait for.
+        do throws(LogError) { return try segments.existing(active + geometry.segmentSize) == nil } catch {
+            return false
+        }
+    }
+
+    /// How many segments of that size may wait for their flush before it gives way to nothing.
+    static func mostWaiting(ofBytes segmentSize: UInt64) -> UInt64 {
+        min(mostWaiting.segments, mostWaiting.bytes / segmentSize)
     }
 
     /// What lies before the segment with the durable watermark needs no mapping here, and may be removed.

@@ -123,6 +123,102 @@ extension LogOptions {
         }
     }
 
+    /// Who waits is told by nothing but the wait, so that it is a thread of its own that does.
+    @Test(.timeLimit(.minutes(1)))
+    func `the flush of a sealed segment gives way for a moment, and not where somebody waits for it`() throws {
+        try withTemporaryDirectory { directory in
+            let log = try Log.create(at: directory.appending("log"), options: .lazy)
+            let writer = try #require(log.writer)
+            let gate = try LogPlace(at: LogLocation(directory.appending("log"))).medium.openLock()
+            try gate.lockGate(timeout: .seconds(10))
+            var sealed: UInt64 = 0
+            var hasFlushed = false
+            let calls = Mutex(0)
+            let sync = Mutex<Thread?>(nil)
+            // The housekeeper may have been faster with the first.
+            while !hasFlushed {
+                sealed += 1
+                while try log.append(payload(0, 100_000)).position.rawValue < sealed << 23 {}
+                _ = try writer.flusher.flushSealed {
+                    // Who is killed here dies in no flush.
+                    #expect(writer.appender.control.flushing.load() == 0)
+                    let isFirst = calls.withLock { calls in
+                        calls += 1
+                        return calls == 1
+                    }
+                    guard isFirst else { return }
+                    // Once for each next segment, not for each piece.
+                    let times = (0..<5).map { _ in ContinuousClock().measure { writer.housekeeper.giveWay() } }
+                    #expect(times[0] >= .milliseconds(200) && times[0] < .seconds(2))
+                    #expect(times.dropFirst().contains { $0 < .milliseconds(50) })
+                    #expect(writer.housekeeper.mustGiveWay)
+                    sync.withLock { $0 = .run { try? log.sync() } }
+                    while !writer.flusher.isAwaited { usleep(1000) }
+                    #expect(!writer.housekeeper.mustGiveWay)
+                }
+                hasFlushed = calls.withLock { $0 > 0 }
+            }
+            sync.withLock { $0 }?.join()
+            #expect(try log.durablePosition == log.endPosition)
+            #expect(writer.housekeeper.mustGiveWay)
+            // Nor where a close waits for the thread.
+            writer.housekeeper.end()
+            #expect(!writer.housekeeper.mustGiveWay)
+            gate.unlockGate()
+        }
+    }
+
+    /// What is flushed lets go of the descriptors that others need.
+    @Test(.timeLimit(.minutes(1))) func `sealed segments are flushed without a free descriptor`() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory.appending("log")
+            let log = try Log.create(at: path, options: LogOptions(segmentSize: 64 << 10, durability: .never))
+            let writer = try #require(log.writer)
+            writer.housekeeper.end()
+            while try log.append(payload(0, 20_000)).position.rawValue < 4 << 16 {}
+            while unsafe access(path.appending(SegmentImage.name(5 << 16)).string, F_OK) != 0 { usleep(1000) }
+            var limit = rlimit()
+            _ = unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+            let free = dup(0)
+            close(free)
+            var none = rlimit(rlim_cur: rlim_t(free), rlim_max: limit.rlim_max)
+            _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &none)
+            defer { _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) }
+            for number: UInt64 in 0..<4 {
+                #expect(try writer.flusher.flushSealed {})
+                #expect(try log.durablePosition.rawValue >> 16 == number)
+            }
+        }
+    }
+
+    @Test func `fewer large segments wait for their flush than small ones`() {
+        #expect(Housekeeper.mostWaiting(ofBytes: 64 << 10) == 32)
+        #expect(Housekeeper.mostWaiting(ofBytes: 64 << 20) == 32)
+        #expect(Housekeeper.mostWaiting(ofBytes: 1 << 30) == 2)
+    }
+
+    /// However many there are to be flushed: where the lock has gone, another writer appends over this one's records.
+    @Test func `each round of the housekeeper flushes one sealed segment, behind a look at the lock`() throws {
+        try withTemporaryDirectory { directory in
+            let path = directory.appending("log")
+            let log = try Log.create(at: path, options: LogOptions(segmentSize: 64 << 10, durability: .never))
+            let writer = try #require(log.writer)
+            writer.housekeeper.end()
+            while try log.append(payload(0, 20_000)).position.rawValue < 4 << 16 {}
+            for number: UInt64 in 0..<2 {
+                #expect(writer.housekeeper.work() == .zero)
+                #expect(try log.durablePosition.rawValue >> 16 == number)
+            }
+            let durable = try log.durablePosition
+            let lock = path.appending("live/lock")
+            try writeFile(directory.appending("other"), [])
+            #expect(unsafe rename(directory.appending("other").string, lock.string) == 0)
+            #expect(writer.housekeeper.work() > .zero)
+            #expect(throws: LogError.self) { try log.append([1]) }
+            #expect(try log.durablePosition == durable)
+        }
+    }
+
     @Test(.timeLimit(.minutes(1))) func `sealed segments are flushed one by one, and 4 MiB at a time`() throws {
         try withTemporaryDirectory { directory in
             let log = try Log.create(at: directory.appending("log"), options: .lazy)
