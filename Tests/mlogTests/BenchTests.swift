@@ -208,6 +208,16 @@ import Testing
         #expect(attributes[.type] as? FileAttributeType == .typeCharacterSpecial)
     }
 
+    @Test(arguments: ["scan", "seek", "compact"])
+    func `an unknown mode is told before a log is filled for it`(_ work: String) async throws {
+        let place = try TemporaryLog()
+        // So few records would be told first, where a log is filled.
+        let few = "--records 10 --repetitions 1 --mode sideways --dir \(place.directory)"
+        let outcome = try await Mlog.shell("exec $mlog bench \(work) \(few)")
+        #expect(outcome.status == 1)
+        #expect(outcome.errors.hasPrefix("mlog: no mode contains \"sideways\""))
+    }
+
     @Test func `without lz4 nothing is begun; what was measured before a failure is drawn`() async throws {
         let place = try TemporaryLog()
         let options = "--records 1000 --repetitions 1 --json --dir \(place.directory)"

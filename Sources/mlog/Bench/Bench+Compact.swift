@@ -5,14 +5,15 @@ import SystemPackage
 extension Bench {
     /// Compacts a log, and lets the program `lz4` compress the same segments with the same settings, by turns.
     mutating func compact() throws {
+        let settings = blockSizes.flatMap { blockSize in levels.map { (level: $0, blockSize: blockSize) } }
+            .filter { wants(Self.programMode($0.level, $0.blockSize)) }
+        guard !settings.isEmpty else { return }
         let records = records ?? 4_000_000
         try Self.checkLZ4()
         for size in recordBytes ?? [64] {
             let (raw, sealed) = try ground.filledLog("raw", records: records, payloads: .text(size: size))
-            for blockSize in blockSizes {
-                for level in levels where wants(Self.programMode(level, blockSize)) {
-                    try compact(raw, sealed, level, blockSize, recordBytes: size)
-                }
+            for (level, blockSize) in settings {
+                try compact(raw, sealed, level, blockSize, recordBytes: size)
             }
             try ground.remove(raw)
         }
@@ -86,7 +87,7 @@ extension Bench {
     }
 
     private static func compactMode(_ level: Int, _ blockSize: UInt64) -> String {
-        "level_\(level).block_\(blockSize >> 10)KiB"
+        "level_\(level).\(blockMode(blockSize))"
     }
 
     /// Of the program's line; whoever wants the log's wants it too, which is compared with it.

@@ -8,6 +8,7 @@ extension Bench {
     mutating func open() throws {
         let opens = 100
         let sizes = [2, max(3, min(records ?? 1000, BenchWork.open.mostRecords))]
+        guard wantsAny(of: sizes.map { "segments_\($0).listing" }) else { return }
         var logs: [(mode: String, path: FilePath)] = []
         for count in sizes {
             let log = try ground.newLog("open", segmentSize: 64 << 10)

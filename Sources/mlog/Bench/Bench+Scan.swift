@@ -4,15 +4,16 @@ import SystemPackage
 extension Bench {
     /// Reads all records of sealed segments in order, checksums on: of raw ones, and of compacted ones, by turns.
     mutating func scan() throws {
+        guard wantsAny(of: ["raw"] + blockSizes.map(Self.blockMode)) else { return }
         for size in recordBytes ?? [64, 1024] {
             let records = records ?? (512 << 20) / Self.frameSize(size)
             let (raw, sealed) = try ground.filledLog("raw", records: records, payloads: .text(size: size))
             var logs = [(what: "scan", mode: "raw", path: raw)]
-            for blockSize in blockSizes where wants("block_\(blockSize >> 10)KiB") {
+            for blockSize in blockSizes where wants(Self.blockMode(blockSize)) {
                 let path = ground.newPath("compacted")
                 let options = CompactionOptions(blockSize: blockSize, jobs: 2)
                 _ = try Maintenance.snapshot(at: raw, to: path, compaction: options)
-                logs.append(("scan_compacted", "block_\(blockSize >> 10)KiB", path))
+                logs.append(("scan_compacted", Self.blockMode(blockSize), path))
             }
             var times = [[Double]](repeating: [], count: logs.count)
             var worst = [WorkerReport](repeating: WorkerReport(), count: logs.count)

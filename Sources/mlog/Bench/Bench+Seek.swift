@@ -4,6 +4,7 @@ import SystemPackage
 extension Bench {
     /// A million random seeks by sequence, over a log of raw segments and over the same one compacted, by turns.
     mutating func seek() throws {
+        guard wantsAny(of: ["raw"] + blockSizes.map(Self.compactedMode)) else { return }
         let records = records ?? 10_000_000
         let seeks = max(1, seeks / repetitions)
         for size in recordBytes ?? [64] {
@@ -18,7 +19,7 @@ extension Bench {
                     to: compacted,
                     compaction: CompactionOptions(blockSize: blockSize, jobs: 2)
                 )
-                logs.append(("compacted.block_\(blockSize >> 10)KiB", compacted))
+                logs.append((Self.compactedMode(blockSize), compacted))
             }
             for _ in 0..<repetitions {
                 for (mode, log) in logs where wants(mode) {
@@ -38,6 +39,10 @@ extension Bench {
                 try report(line)
             }
         }
+    }
+
+    private static func compactedMode(_ blockSize: UInt64) -> String {
+        "compacted.\(blockMode(blockSize))"
     }
 }
 

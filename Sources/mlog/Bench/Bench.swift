@@ -39,6 +39,17 @@ struct Bench: ~Copyable {
         self.mode.isEmpty || mode.contains(self.mode)
     }
 
+    /// Asked before logs are filled for nothing.
+    func wantsAny(of modes: [String]) -> Bool {
+        for mode in modes where wants(mode) { return true }
+        return false
+    }
+
+    /// What compacted segments of this block size are called in a mode.
+    static func blockMode(_ blockSize: UInt64) -> String {
+        "block_\(blockSize >> 10)KiB"
+    }
+
     mutating func run(_ work: BenchWork) throws {
         let first = lines.count
         switch work {
