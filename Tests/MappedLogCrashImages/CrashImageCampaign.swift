@@ -65,7 +65,7 @@ public struct CrashImageCampaign {
     /// How many images of one moment may be built, to have them all.
     private let exhaustion: Int
     private var limits = Limits()
-    private var turns = 0
+    private var turns: Int
 
     /// - Parameters:
     ///   - root: A directory in memory, or flushes take their time.
@@ -85,6 +85,8 @@ public struct CrashImageCampaign {
         self.mistake = mistake
         self.exhaustion = exhaustion
         chance = Chance(seed: seed)
+        // A short one doesn't come to all kinds.
+        turns = Int.random(in: 0..<RecordedRun.Kind.allCases.count, using: &chance)
         check = ImageCheck(root: root)
     }
 

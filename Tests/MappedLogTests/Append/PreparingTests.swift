@@ -179,11 +179,20 @@ extension LogOptions {
             while unsafe access(path.appending(SegmentImage.name(5 << 16)).string, F_OK) != 0 { usleep(1000) }
             var limit = rlimit()
             _ = unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-            let free = dup(0)
-            close(free)
-            var none = rlimit(rlim_cur: rlim_t(free), rlim_max: limit.rlim_max)
+            // Segments' are the highest; what is free below them is taken.
+            let highest = try #require(SystemCall.names(in: "/proc/self/fd").compactMap { CInt($0) }.max())
+            var none = rlimit(rlim_cur: rlim_t(highest), rlim_max: limit.rlim_max)
             _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &none)
-            defer { _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) }
+            // And what the preparer lets go of, which has yet to close its directory.
+            var taken: [CInt] = []
+            for _ in 0..<50 {
+                usleep(2000)
+                while case let file = dup(0), file >= 0 { taken.append(file) }
+            }
+            defer {
+                _ = unsafe setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
+                for file in taken { close(file) }
+            }
             for number: UInt64 in 0..<4 {
                 #expect(try writer.flusher.flushSealed {})
                 #expect(try log.durablePosition.rawValue >> 16 == number)
