@@ -16,14 +16,23 @@ extension CrashImageTests {
                 let bytes = [UInt8](repeating: 7, count: 20_000)
                 while try log.append(bytes).position.rawValue < segment << 16 {}
             }
-            let names = (0..<3).map { (UInt64($0) << 16).hexadecimal(digits: 16) + ".mlog" }
+            let names = (0..<4).map { (UInt64($0) << 16).hexadecimal(digits: 16) + ".mlog" }
             try log.append([1])
             #expect(try flushes { try log.sync() } == [names[0]])
             try fill(1)
             #expect(try flushes { try log.sync() } == [names[0], names[1], "log"])
             try fill(2)
             #expect(try flushes { _ = try writer.flusher.flushSealed {} } == [names[1]])
-            #expect(try flushes { try log.sync() } == [names[2], "log"])
+            try fill(3)
+            // Marked, but not between its pieces.
+            let flushing = writer.appender.control.flushing
+            let hasFlushed = try atNextFlush {
+                #expect(flushing.load() == 1)
+            } during: {
+                try writer.flusher.flushSealed { #expect(flushing.load() == 0) }
+            }
+            #expect(hasFlushed)
+            #expect(try flushes { try log.sync() } == [names[3], "log"])
             try log.close()
         }
     }

@@ -19,6 +19,7 @@ final class Flusher: Sendable {
     /// Of a sealed segment, on its way to the disk at a time.
     private static let piece: UInt64 = 4 << 20
     private static let longestGathering = Duration.milliseconds(5)
+    private static let pauseMicroseconds: UInt32 = 1000
     private var log: LogPlace { segments.log }
 
     init(control block: ControlBlock, waiters: Waiters, segments: WritableSegments, options: OpenOptions) {
@@ -123,10 +124,7 @@ final class Flusher: Sendable {
         try flush(to: max(try visibleEnd(), control.durable.load()))
     }
 
-    /// Flushes the first sealed segment that isn't durable.
-    ///
-    /// - Returns: Whether there may be more to do; not where another flushes, or where somebody has waited for the flush,
-    ///   who finds the lock free, and covers the rest if he needs more than this one.
+    /// Flushes the first sealed segment that isn't durable; false: there was none, or another flushes.
     ///
     /// One at a time, so that the watermark follows where appends are faster than the disk. It doesn't wait for the lock:
     /// who does is somebody for whom a flush gives way no more. `giveWay` is called before each piece is written, with the
@@ -137,7 +135,12 @@ final class Flusher: Sendable {
             return log.geometry.base(of: control.durable.load()) >= active
         }
         guard !isDone(), let acquired = try mutex.tryLock() else { return false }
-        defer { letGo() }
+        defer {
+            let wasAwaited = isAwaited
+            letGo()
+            // Who was woken by this shall find the lock free.
+            if wasAwaited { usleep(Self.pauseMicroseconds) }
+        }
         try settle(acquired)
         // Another flusher was faster: the segment may be compacted, or gone, by now.
         if isDone() { return false }
@@ -147,7 +150,7 @@ final class Flusher: Sendable {
         }
         guard let end = try endOfSealed() else { return false }
         try flush(to: end, giveWay: giveWay)
-        return !isAwaited
+        return true
     }
 
     /// Where the first sealed segment ends that isn't durable; nil: all are.

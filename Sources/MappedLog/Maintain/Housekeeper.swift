@@ -21,17 +21,19 @@ final class Housekeeper: Sendable {
         var idle: (tail: UInt64, since: ContinuousClock.Instant)?
         /// Of the segment that held the durable watermark at the last look.
         var durableBase: UInt64?
-        /// For which active segment it gives way to the next one, and until when at most.
-        var givingWay: (active: UInt64, end: ContinuousClock.Instant)?
+        /// When this round gives way no more; nil: it hasn't yet.
+        var endOfGivingWay: ContinuousClock.Instant?
         var hasEnded = false
         var waitingSyncs: [(target: UInt64, CheckedContinuation<LogError?, Never>)] = []
     }
 
     private static let idlePause = Duration.seconds(1)
-    /// To each next segment, from when it first did.
+    /// In each round, from when it first did.
     private static let longestGivingWay = Duration.milliseconds(200)
-    /// Segments that aren't durable, and what they hold.
+    /// Segments that aren't durable, with the one whose end is, and what they hold.
     private static let mostWaiting: (segments: UInt64, bytes: UInt64) = (32, 2 << 30)
+    /// However large: that one, and the one that is flushed.
+    private static let fewestWaiting: UInt64 = 2
     private static let pauseMicroseconds: UInt32 = 1000
 
     init(
@@ -96,6 +98,7 @@ final class Housekeeper: Sendable {
             return Self.idlePause
         }
         let tail = control.currentSlot().tail
+        state.withLock { $0.endOfGivingWay = nil }
         let hasFlushed = (try? flusher.flushSealed(giveWay: giveWay)) == true
         letGo()
         if case .interval(let interval) = durability {
@@ -113,16 +116,13 @@ final class Housekeeper: Sendable {
     /// Waits for the segment behind the active one, but not for long: it may be that there is no room for it.
     func giveWay() {
         guard mustGiveWay else { return }
-        let (active, latest) = (activeBase, ContinuousClock.now + Self.longestGivingWay)
         let end = state.withLock { state in
-            if let known = state.givingWay, known.active == active { return known.end }
-            state.givingWay = (active, latest)
-            return latest
+            let end = state.endOfGivingWay ?? .now + Self.longestGivingWay
+            state.endOfGivingWay = end
+            return end
         }
         while mustGiveWay, ContinuousClock.now < end { usleep(Self.pauseMicroseconds) }
     }
-
-    private var activeBase: UInt64 { segments.log.geometry.base(of: control.currentSlot().tail) }
 
     /// Whether the segment behind the active one isn't there yet: on a busy disk its own flushes would wait behind what is
     /// written of a sealed one, and appends for them.
@@ -131,7 +131,8 @@ final class Housekeeper: Sendable {
     /// and what they hold time of a recovery.
     var mustGiveWay: Bool {
         guard durability == .never, !isNeeded, !flusher.isAwaited else { return false }
-        let (geometry, active) = (segments.log.geometry, activeBase)
+        let geometry = segments.log.geometry
+        let active = geometry.base(of: control.currentSlot().tail)
         let waiting = (active - min(active, geometry.base(of: control.durable.load()))) / geometry.segmentSize
         guard waiting <= Self.mostWaiting(ofBytes: geometry.segmentSize) else { return false }
         // What fails here the preparer meets too, and the roll reports: then there is nothing to wait for.
@@ -142,7 +143,7 @@ final class Housekeeper: Sendable {
 
     /// How many segments of that size may wait for their flush before it gives way to nothing.
     static func mostWaiting(ofBytes segmentSize: UInt64) -> UInt64 {
-        min(mostWaiting.segments, mostWaiting.bytes / segmentSize)
+        max(fewestWaiting, min(mostWaiting.segments, mostWaiting.bytes / segmentSize))
     }
 
     /// What lies before the segment with the durable watermark needs no mapping here, and may be removed.

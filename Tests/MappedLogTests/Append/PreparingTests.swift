@@ -135,10 +135,12 @@ extension LogOptions {
             var hasFlushed = false
             let calls = Mutex(0)
             let sync = Mutex<Thread?>(nil)
-            // The housekeeper may have been faster with the first.
+            // The housekeeper may be faster, or at it.
             while !hasFlushed {
-                sealed += 1
-                while try log.append(payload(0, 100_000)).position.rawValue < sealed << 23 {}
+                if try log.durablePosition.rawValue + 200_000 >= sealed << 23 {
+                    sealed += 1
+                    while try log.append(payload(0, 100_000)).position.rawValue < sealed << 23 {}
+                }
                 _ = try writer.flusher.flushSealed {
                     // Who is killed here dies in no flush.
                     #expect(writer.appender.control.flushing.load() == 0)
@@ -147,7 +149,7 @@ extension LogOptions {
                         return calls == 1
                     }
                     guard isFirst else { return }
-                    // Once for each next segment, not for each piece.
+                    // Once for each round, not for each piece.
                     let times = (0..<5).map { _ in ContinuousClock().measure { writer.housekeeper.giveWay() } }
                     #expect(times[0] >= .milliseconds(200) && times[0] < .seconds(2))
                     #expect(times.dropFirst().contains { $0 < .milliseconds(50) })
@@ -157,9 +159,11 @@ extension LogOptions {
                     #expect(!writer.housekeeper.mustGiveWay)
                 }
                 hasFlushed = calls.withLock { $0 > 0 }
+                if !hasFlushed { usleep(1000) }
             }
+            let end = try log.endPosition
             sync.withLock { $0 }?.join()
-            #expect(try log.durablePosition == log.endPosition)
+            #expect(try log.durablePosition >= end)
             #expect(writer.housekeeper.mustGiveWay)
             // Nor where a close waits for the thread.
             writer.housekeeper.end()
@@ -203,7 +207,8 @@ extension LogOptions {
     @Test func `fewer large segments wait for their flush than small ones`() {
         #expect(Housekeeper.mostWaiting(ofBytes: 64 << 10) == 32)
         #expect(Housekeeper.mostWaiting(ofBytes: 64 << 20) == 32)
-        #expect(Housekeeper.mostWaiting(ofBytes: 1 << 30) == 2)
+        #expect(Housekeeper.mostWaiting(ofBytes: 256 << 20) == 8)
+        #expect(Housekeeper.mostWaiting(ofBytes: 4 << 30) == 2)
     }
 
     /// However many there are to be flushed: where the lock has gone, another writer appends over this one's records.
