@@ -23,13 +23,14 @@ extension ProcessTests {
         @Test(arguments: cases)
         func `a process killed behind a store or a system call loses nothing and stops nobody`(_ tested: Case) throws {
             var random = SeededGenerator(tested.testDescription)
+            let stride = scaled(stride: tested.stride)
             let count = try KillPoints(
                 tested.operation,
                 hasSurvivor: tested.hasSurvivor,
-                stride: tested.stride,
-                first: UInt64.random(in: 0..<tested.stride, using: &random)
+                stride: stride,
+                first: UInt64.random(in: 0..<stride, using: &random)
             ).run()
-            print("\(tested.testDescription): \(count.kills) kills, one of \(tested.stride) of \(count.points) points")
+            print("\(tested.testDescription): \(count.kills) kills, one of \(stride) of \(count.points) points")
             #expect(count.points > 1, "the operation stores or calls something")
         }
 

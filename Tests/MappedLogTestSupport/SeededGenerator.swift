@@ -26,7 +26,9 @@ public struct SeededGenerator: RandomNumberGenerator {
 }
 
 /// A share of the usual number of records or deaths: `MAPPEDLOG_TEST_SCALE`, in percent.
-public func scaled(_ count: UInt64) -> UInt64 {
-    let percent = ProcessInfo.processInfo.environment["MAPPEDLOG_TEST_SCALE"].flatMap { UInt64($0) } ?? 100
-    return max(count * percent / 100, 1)
-}
+public func scaled(_ count: UInt64) -> UInt64 { max(count * scale / 100, 1) }
+
+/// One of so many is taken, or of as many more as ``scaled(_:)`` takes fewer.
+public func scaled(stride: UInt64) -> UInt64 { max(stride * 100 / max(scale, 1), 1) }
+
+private let scale = ProcessInfo.processInfo.environment["MAPPEDLOG_TEST_SCALE"].flatMap { UInt64($0) } ?? 100
