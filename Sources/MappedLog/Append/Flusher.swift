@@ -227,8 +227,9 @@ final class Flusher: Sendable {
         try flush(try open(upTo: goal), to: goal, giveWay: giveWay)
     }
 
-    /// With `giveWay` piece by piece, behind a call of it: each a flush of its own, so that who dies in between, and what
-    /// had been written till then had been told of no failure, leaves nothing to be repeated.
+    /// With `giveWay` piece by piece, behind a call of it.
+    ///
+    /// Each piece is a flush of its own: who dies in between has been told of no failure, and leaves nothing to be repeated.
     private func flush(_ opened: Opened, to goal: UInt64, giveWay: (() -> Void)? = nil) throws(LogError) {
         let durable = control.durable.load()
         control.flushing.store(1)

@@ -176,10 +176,7 @@ extension LogOptions {
     @Test(.timeLimit(.minutes(1))) func `sealed segments are flushed without a free descriptor`() throws {
         try withTemporaryDirectory { directory in
             let path = directory.appending("log")
-            let log = try Log.create(at: path, options: LogOptions(segmentSize: 64 << 10, durability: .never))
-            let writer = try #require(log.writer)
-            writer.housekeeper.end()
-            while try log.append(payload(0, 20_000)).position.rawValue < 4 << 16 {}
+            let (log, writer) = try Self.withFourSealed(at: path)
             while unsafe access(path.appending(SegmentImage.name(5 << 16)).string, F_OK) != 0 { usleep(1000) }
             var limit = rlimit()
             _ = unsafe getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
@@ -215,10 +212,7 @@ extension LogOptions {
     @Test func `each round of the housekeeper flushes one sealed segment, behind a look at the lock`() throws {
         try withTemporaryDirectory { directory in
             let path = directory.appending("log")
-            let log = try Log.create(at: path, options: LogOptions(segmentSize: 64 << 10, durability: .never))
-            let writer = try #require(log.writer)
-            writer.housekeeper.end()
-            while try log.append(payload(0, 20_000)).position.rawValue < 4 << 16 {}
+            let (log, writer) = try Self.withFourSealed(at: path)
             for number: UInt64 in 0..<2 {
                 #expect(writer.housekeeper.work() == .zero)
                 #expect(try log.durablePosition.rawValue >> 16 == number)
@@ -250,6 +244,15 @@ extension LogOptions {
             try log.sync()
             #expect(try log.durablePosition == log.endPosition)
         }
+    }
+
+    /// A log with four sealed segments, none of them durable, and no housekeeper to change that.
+    private static func withFourSealed(at path: FilePath) throws -> (Log, Writer) {
+        let log = try Log.create(at: path, options: LogOptions(segmentSize: 64 << 10, durability: .never))
+        let writer = try #require(log.writer)
+        writer.housekeeper.end()
+        while try log.append(payload(0, 20_000)).position.rawValue < 4 << 16 {}
+        return (log, writer)
     }
 
     /// Page faults of this thread.
